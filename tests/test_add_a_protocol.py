@@ -55,7 +55,7 @@ def test_the_invariants_hold() -> None:
     import_module("test_parrot").test_parrot()
 
 
-def test_the_capture_comes_to_what_it_says() -> None:
+def test_a_capture_has_its_verdict() -> None:
     """The capture of the page gives the verdict that it declares, and is the example of its protocol."""
     assert find(NAME).example == "made/parrot_whole"
     check_capture(read(FILES["parrot_whole.capture"].encode()), find(NAME))

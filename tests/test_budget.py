@@ -61,7 +61,7 @@ def test_without_a_limit_nothing_is_counted_down() -> None:
     assert budget.allows(limited(tokens=None))
 
 
-def test_the_total_may_be_set_anew() -> None:
+def test_the_total_may_be_changed() -> None:
     """A reload changes the limit and not what was spent."""
     budget = Budget(10, Calendar())
     budget.spend("one", 8)
@@ -69,7 +69,7 @@ def test_the_total_may_be_set_anew() -> None:
     assert budget.left(limited(tokens=None)) == 12
 
 
-def test_midnight_begins_anew() -> None:
+def test_midnight_resets_the_budget() -> None:
     """At midnight in UTC all tokens are available again."""
     calendar = Calendar()
     budget = Budget(None, calendar)
@@ -229,7 +229,7 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_saved(tmp_path: Path, lines
     assert saved <= 10**6 - left <= saved + 1
 
 
-def test_a_rest_of_a_killed_writer_is_in_nobodys_way(tmp_path: Path) -> None:
+def test_a_temporary_file_of_a_killed_process_is_overwritten(tmp_path: Path) -> None:
     """A temporary file of a killed process is overwritten, not read."""
     path = tmp_path / "budget.json"
     (tmp_path / "budget.json.new").write_bytes(b"half")

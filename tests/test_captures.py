@@ -12,7 +12,7 @@ from tests.protocols.replay import capture, check_capture, dechunked, names, rep
 
 
 @pytest.mark.parametrize("name", names())
-def test_what_it_comes_to(name: str) -> None:
+def test_the_verdict(name: str) -> None:
     """A capture, read as a whole with its ending, gives the verdict that it declares, and no output is lost."""
     one = capture(name)
     check_capture(one, PROTOCOLS[one.protocol])

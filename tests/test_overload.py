@@ -154,7 +154,7 @@ async def test_who_gives_up_takes_no_place_from_others() -> None:
     assert gate.running == 0
 
 
-async def test_nobody_comes_before_who_waits() -> None:
+async def test_a_free_place_goes_to_the_longest_wait() -> None:
     """A place that is free again is that of who waits longest, also if another asks before that one has run."""
     gate = OverloadGate()
     await gate.acquire()

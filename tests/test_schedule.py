@@ -54,7 +54,7 @@ class Scripted:
         self.backed_off: list[tuple[str, float]] = []
         self.error: Exception | None = None
         self.answer: Callable[[Target], Observation] = whole
-        self.let_go = asyncio.Event()
+        self.release = asyncio.Event()
         self._news = asyncio.Event()
 
     async def __call__(self, target: Target, trigger: str, delay: float) -> Observation:
@@ -64,7 +64,7 @@ class Scripted:
         self.most = max(self.most, self.running.total())
         self._news.set()
         try:
-            await self.let_go.wait()
+            await self.release.wait()
         except asyncio.CancelledError as cancelled:
             self.ends.append(f"{target.name} {cancelled.args[0]}")
             return stopped(target=target, trigger=trigger)
@@ -136,7 +136,7 @@ async def make(script: Scripted) -> AsyncIterator[Callable[..., Schedule]]:
         return made[-1]
 
     yield schedule
-    script.let_go.set()
+    script.release.set()
     for one in made:
         await one.drain(1.0, asyncio.Event())
 
@@ -179,7 +179,7 @@ def pass_time(schedule: Schedule, name: str, seconds: float) -> None:
 # -- phases and ticks --------------------------------------------------------------------------------------------------
 
 
-def test_a_phase_is_the_targets_own_for_ever() -> None:
+def test_a_phase_never_changes() -> None:
     """The phase depends on the name alone, so it is the same after a restart and on another machine."""
     assert phase("gateway", 60.0) == pytest.approx(18.433, abs=0.001)
     assert phase("gateway", 120.0) == phase("gateway", 60.0) * 2
@@ -295,7 +295,7 @@ async def test_a_target_that_was_probed_lately_waits_for_its_tick(make: Make, ag
 
 async def test_a_target_is_asked_again_and_again(script: Scripted, make: Make) -> None:
     """Each tick starts a probe if the previous one is over."""
-    script.let_go.set()
+    script.release.set()
     start(make(), [a_target(interval=0.05)])
     await script.until(lambda: len(script.observed) >= 3)
     assert {name for name, _, _ in script.asked} == {"one"}
@@ -316,7 +316,7 @@ async def test_a_shared_target_is_asked_in_its_turn_alone(script: Scripted, make
 
 async def test_a_shared_target_is_on_time_in_its_turn(script: Scripted, make: Make) -> None:
     """The delay of a probe is measured from the monitor's own turn, not from that of the first monitor."""
-    script.let_go.set()
+    script.release.set()
     start(make(), [a_target(interval=0.2, turn=1, turns=2)])
     await script.until(lambda: len(script.observed) >= 2)
     assert script.skipped[("one", "missed")] == 0 or script.asked[0][2] < 0.2
@@ -400,7 +400,7 @@ async def test_few_probes_at_once(script: Scripted, make: Make) -> None:
     await script.until(lambda: len(script.asked) == 2)
     assert script.in_flight[-1] == 3
     waiting = time.monotonic()
-    script.let_go.set()
+    script.release.set()
     waited = time.monotonic() - waiting
     await script.until(lambda: len(script.observed) == 3)
     assert script.most == 2
@@ -414,7 +414,7 @@ async def test_few_probes_of_one_host(script: Scripted, make: Make) -> None:
         schedule.begin(a_target(name, host), 0.0)
     await script.until(lambda: len(script.asked) == 2)
     assert [name for name, _, _ in script.asked] == ["a1", "b1"]
-    script.let_go.set()
+    script.release.set()
     await script.until(lambda: len(script.observed) == 3)
 
 
@@ -437,7 +437,7 @@ async def test_waiting_is_bounded(script: Scripted, make: Make, limits: dict[str
     await script.until(lambda: bool(script.asked))
     schedule.begin(a_target("second", interval=0.01), 0.0, "confirm")
     await script.until(lambda: "second" not in schedule._running)
-    script.let_go.set()
+    script.release.set()
     schedule.begin(a_target("third"), 0.0)
     await script.until(lambda: len(script.observed) == 2)
     assert [name for name, _, _ in script.asked] == ["first", "third"]
@@ -454,7 +454,7 @@ async def test_each_target_has_its_turn(script: Scripted, make: Make, limits: di
     await script.until(lambda: script.skipped["second", "concurrency"] >= 3)
     assert not script.skipped["second", "overlap"]
     schedule.begin(a_target("third"), 0.0)
-    script.let_go.set()
+    script.release.set()
     await script.until(lambda: len(script.observed) >= 3)
     assert [name for name, _, _ in script.asked[:3]] == ["first", "second", "third"]
 
@@ -471,7 +471,7 @@ async def test_fewer_run_while_the_loop_is_late(script: Scripted, make: Make) ->
         await asyncio.sleep(0)
     schedule.begin(a_target("second", "b.test"), 0.0)
     assert script.skipped == {("second", "concurrency"): 1}
-    script.let_go.set()
+    script.release.set()
     await script.until(lambda: len(script.observed) == 3)
     assert [name for name, _, _ in script.asked] == ["first", "second", "third"]
 
@@ -485,7 +485,7 @@ async def test_a_drain_waits_for_what_is_in_flight(script: Scripted, make: Make)
     start(schedule, [a_target()])
     await script.until(lambda: bool(script.asked))
     draining = asyncio.create_task(schedule.drain(60.0, asyncio.Event()))
-    script.let_go.set()
+    script.release.set()
     await draining
     assert script.ends == ["one"]
     assert len(script.observed) == 1
@@ -520,7 +520,7 @@ async def test_a_drain_starts_nothing_more(script: Scripted, make: Make) -> None
     schedule.begin(a_target("second"), 0.0)
     draining = asyncio.create_task(schedule.drain(60.0, asyncio.Event()))
     await asyncio.sleep(0)
-    script.let_go.set()
+    script.release.set()
     await draining
     assert [name for name, _, _ in script.asked] == ["first"]
     assert not schedule.running
@@ -534,7 +534,7 @@ async def test_a_drain_of_nothing_is_over_at_once(make: Make) -> None:
 async def test_a_bug_is_reported_and_stops_nothing(script: Scripted, make: Make) -> None:
     """An exception in a probe is reported, its place is released, and the target is probed again."""
     script.error = RuntimeError("a bug")
-    script.let_go.set()
+    script.release.set()
     schedule = make(per_host=1)
     schedule.begin(a_target(), 0.0)
     await script.until(lambda: bool(script.failed))
@@ -595,7 +595,7 @@ async def test_other_labels_stop_nothing(script: Scripted, make: Make) -> None:
     assert (script.running["one"], script.ends) == (1, [])
 
 
-async def test_a_removed_target_is_let_go(script: Scripted, make: Make) -> None:
+async def test_a_removed_target_is_released(script: Scripted, make: Make) -> None:
     """The running probe of a removed target is aborted as `reload`, and nothing of the target remains scheduled."""
     schedule = make()
     start(schedule, [a_target(), a_target("two")])
@@ -612,7 +612,7 @@ async def test_a_removed_target_is_let_go(script: Scripted, make: Make) -> None:
     assert len(script.asked) == 1
 
 
-async def test_a_changed_target_is_asked_anew(script: Scripted, make: Make) -> None:
+async def test_a_changed_target_is_probed_again(script: Scripted, make: Make) -> None:
     """The running probe of a changed target is aborted as `reload`; its ticks stay and use the new config."""
     schedule = make()
     start(schedule, [a_target()])
@@ -622,7 +622,7 @@ async def test_a_changed_target_is_asked_anew(script: Scripted, make: Make) -> N
     await script.until(lambda: script.in_flight[-1] == 0)
     assert script.ends == ["one reload"]
     assert ticks(schedule) == before
-    script.let_go.set()
+    script.release.set()
     await schedule.tick("one")
     await script.until(lambda: len(script.observed) == 2)
     assert script.observed[1].target.url == "http://b.test/v1"
@@ -716,7 +716,7 @@ async def test_a_target_can_be_asked_now(script: Scripted, make: Make) -> None:
     """A probe on request has the given trigger, also for a paused target, and returns its observation."""
     schedule = make()
     known(schedule, a_target(paused=True))
-    script.let_go.set()
+    script.release.set()
     observation = await schedule.ask("one", "api")
     assert (observation.target.name, observation.trigger) == ("one", "api")
     assert script.observed == [observation]
@@ -739,7 +739,7 @@ async def test_who_cannot_be_asked(script: Scripted, make: Make) -> None:
             schedule.ask(name, "api")
     with pytest.raises(KeyError):
         schedule.ask("nobody", "api")
-    script.let_go.set()
+    script.release.set()
     await asking
     await schedule.drain(1.0, asyncio.Event())
     with pytest.raises(ProbeNotStartedError, match="the monitor is stopping"):
@@ -756,7 +756,7 @@ async def test_an_answer_without_a_place(script: Scripted, make: Make) -> None:
     with pytest.raises(ProbeNotStartedError, match="too many probes run"):
         await schedule.ask("two", "api")
     assert script.skipped["two", "concurrency"] == 0
-    script.let_go.set()
+    script.release.set()
     await first
 
 
@@ -765,7 +765,7 @@ async def test_an_answer_that_never_comes(script: Scripted, make: Make) -> None:
     schedule = make()
     known(schedule, a_target())
     script.error = RuntimeError("a bug")
-    script.let_go.set()
+    script.release.set()
     with pytest.raises(ProbeNotStartedError, match="stopped before it started"):
         await schedule.ask("one", "api")
     await script.until(lambda: script.failed == [script.error])
@@ -778,7 +778,7 @@ async def test_who_asked_may_leave(script: Scripted, make: Make) -> None:
     asking = schedule.ask("one", "api")
     await script.until(lambda: bool(script.asked))
     asking.cancel()
-    script.let_go.set()
+    script.release.set()
     await script.until(lambda: bool(script.observed))
 
 
@@ -790,7 +790,7 @@ async def test_who_asked_may_leave_a_probe_that_fails(script: Scripted, make: Ma
     asking = schedule.ask("one", "api")
     await script.until(lambda: bool(script.asked))
     asking.cancel()
-    script.let_go.set()
+    script.release.set()
     await script.until(lambda: script.failed == [script.error])
 
 
@@ -802,7 +802,7 @@ async def test_a_probe_in_flight_can_be_joined(script: Scripted, make: Make) -> 
     asking = schedule.ask("one", "api")
     joined = schedule.join("one")
     assert joined is not None
-    script.let_go.set()
+    script.release.set()
     assert await joined is await asking
     assert len(script.asked) == 1
 
@@ -811,7 +811,7 @@ async def test_a_scrape_asks_within_its_time(script: Scripted, make: Make) -> No
     """The probe of a scrape has the time of the scrape, drain included, and at most the target's own deadlines."""
     schedule = make()
     known(schedule, a_target(), a_target("quick", timeouts=Timeouts(total=3.0)))
-    script.let_go.set()
+    script.release.set()
     observation = await schedule.ask("one", "scrape", 10.0)
     assert (observation.target.timeouts.total, observation.target.timeouts.drain) == (9.0, 1.0)
     observation = await schedule.ask("quick", "scrape", 100.0)
@@ -874,7 +874,7 @@ async def test_how_long_a_server_that_asks_to_wait_is_left_alone(
     script: Scripted, make: Make, status: int, *, asked: int, interval: float, obeyed: float
 ) -> None:
     """Retry-After is obeyed as given, at most for ten intervals and an hour."""
-    script.let_go.set()
+    script.release.set()
     script.answer = asking_to_wait(asked, status)
     schedule = make()
     known(schedule, a_target(interval=interval))
@@ -884,7 +884,7 @@ async def test_how_long_a_server_that_asks_to_wait_is_left_alone(
 
 async def test_a_server_that_asks_to_wait_is_left_alone(script: Scripted, make: Make) -> None:
     """Ticks meanwhile are counted as skipped; a user may still probe, and another response ends the wait."""
-    script.let_go.set()
+    script.release.set()
     script.answer = asking_to_wait(7)
     schedule = make()
     known(schedule, a_target())
@@ -905,7 +905,7 @@ async def test_a_server_that_asks_to_wait_is_left_alone(script: Scripted, make: 
 @pytest.mark.parametrize(("status", "asked"), [(500, 7), (429, 0)])
 async def test_other_answers_are_no_reason_to_wait(script: Scripted, make: Make, status: int, asked: int) -> None:
     """Only 429 and 503 with a Retry-After above 0 are obeyed."""
-    script.let_go.set()
+    script.release.set()
     script.answer = asking_to_wait(asked, status)
     schedule = make()
     known(schedule, a_target())
@@ -918,7 +918,7 @@ async def test_other_answers_are_no_reason_to_wait(script: Scripted, make: Make,
 
 async def test_a_changed_or_removed_target_is_not_waited_for(script: Scripted, make: Make) -> None:
     """A Retry-After does not apply to a changed or removed target."""
-    script.let_go.set()
+    script.release.set()
     script.answer = asking_to_wait(100)
     schedule = make()
     known(schedule, a_target(), a_target("two"))
@@ -945,7 +945,7 @@ def sickly(**more: Any) -> Target:  # noqa: ANN401 - fields of Target
 async def test_a_failure_is_confirmed_sooner(script: Scripted, make: Make) -> None:
     """A failing target is probed again until `confirm` failures in a row, and then waits for its ticks."""
     script.answer = refused
-    script.let_go.set()
+    script.release.set()
     schedule = make()
     start(schedule, [sickly()])
     await script.until(lambda: len(script.observed) == 3)
@@ -957,7 +957,7 @@ async def test_a_failure_is_confirmed_sooner(script: Scripted, make: Make) -> No
 async def test_a_failure_is_confirmed_in_turn_alone(script: Scripted, make: Make, *, turn: int, confirms: bool) -> None:
     """A confirming probe does not run in another monitor's turn."""
     script.answer = refused
-    script.let_go.set()
+    script.release.set()
     wall = Wall()
     target = sickly(turn=turn, turns=2, confirm=2)
     wall.ahead = next_tick("one", 3600.0, time.time()) + 1.0 - time.monotonic()
@@ -991,7 +991,7 @@ async def test_a_success_confirms_the_contrary(script: Scripted, make: Make) -> 
     """The first success ends the confirmation, and the count starts at 0 again."""
     answers = iter([refused(sickly()), whole(sickly())])
     script.answer = lambda _: next(answers)
-    script.let_go.set()
+    script.release.set()
     schedule = make()
     start(schedule, [sickly()])
     await script.until(lambda: len(script.observed) == 2)
@@ -1002,7 +1002,7 @@ async def test_a_success_confirms_the_contrary(script: Scripted, make: Make) -> 
 async def test_what_needs_no_confirmation(script: Scripted, make: Make, more: dict[str, Any]) -> None:
     """Without `interval_when_failing`, or if one failure is enough, no confirming probe follows."""
     script.answer = refused
-    script.let_go.set()
+    script.release.set()
     schedule = make()
     start(schedule, [sickly(**more)])
     await script.until(lambda: len(script.observed) == 1)
@@ -1015,7 +1015,7 @@ async def test_what_is_no_failure_to_confirm(
 ) -> None:
     """Requested probes and probes that the monitor ended itself do not count."""
     script.answer = answer
-    script.let_go.set()
+    script.release.set()
     schedule = make()
     known(schedule, sickly())
     schedule.begin(sickly(), 0.0, trigger)
@@ -1026,7 +1026,7 @@ async def test_what_is_no_failure_to_confirm(
 async def test_one_confirmation_at_a_time(script: Scripted, make: Make) -> None:
     """A tick that fails before the confirming probe replaces it, so that only one timer exists."""
     script.answer = refused
-    script.let_go.set()
+    script.release.set()
     schedule, slow = make(), sickly(interval_when_failing=3600.0)
     start(schedule, [slow])
     await script.idle(1)
@@ -1044,7 +1044,7 @@ async def test_one_confirmation_at_a_time(script: Scripted, make: Make) -> None:
 async def test_a_removed_target_is_confirmed_no_more(script: Scripted, make: Make) -> None:
     """A removed target, or a changed one with its old settings, is not confirmed."""
     script.answer = refused
-    script.let_go.set()
+    script.release.set()
     schedule, slow = make(), sickly(interval_when_failing=3600.0)
     start(schedule, [slow])
     for number, targets in enumerate(([replace(slow, model="other")], []), 1):
@@ -1058,18 +1058,18 @@ async def test_a_removed_target_is_confirmed_no_more(script: Scripted, make: Mak
 async def test_a_drain_confirms_nothing(script: Scripted, make: Make) -> None:
     """During a drain neither a pending confirmation nor a new failure starts a probe."""
     script.answer = refused
-    script.let_go.set()
+    script.release.set()
     schedule, slow = make(), sickly(interval_when_failing=3600.0)
     start(schedule, [slow])
     await script.idle(1)
     timer = schedule.confirming["one"]
-    script.let_go.clear()
+    script.release.clear()
     await schedule.tick("one")
     await script.until(lambda: script.running["one"] == 1)
     draining = asyncio.create_task(schedule.drain(60.0, asyncio.Event()))
     await asyncio.sleep(0)
     assert timer.cancelled()
-    script.let_go.set()
+    script.release.set()
     await draining
     assert len(script.observed) == 2
     assert schedule.confirming == {}

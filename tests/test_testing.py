@@ -33,7 +33,7 @@ def test_an_end_that_is_taken_too_early_is_found() -> None:
         check_protocol(replace(OLLAMA_GENERATE, interpret=hasty))
 
 
-def test_an_end_that_is_never_seen_is_found() -> None:
+def test_a_protocol_that_misses_its_end_fails() -> None:
     """A protocol that does not know its own end fails."""
     deaf: Protocol = replace(OLLAMA_GENERATE, interpret=lambda message: (Output(message.data),))
     with pytest.raises(AssertionError, match="cut at byte"):

@@ -72,7 +72,7 @@ def test_one_incident_is_one_notification(drill: Stage, incident: Drill) -> None
 
 
 @pytest.mark.parametrize("target", ["one-lost", "staging", "staging-cut", "tolerant"])
-def test_what_nobody_wants_to_hear_is_not_notified(drill: Stage, target: str) -> None:
+def test_no_notification_of_tolerated_failures(drill: Stage, target: str) -> None:
     """One lost probe, staging, and tolerated failures give no notification."""
     assert drill.notifications(target) == []
 

@@ -37,7 +37,7 @@ def test_the_scenes_show_every_protocol_and_many_ends() -> None:
     assert {target.labels["expect"] for target in targets("http://lab.test")} == {scene.expect for scene in SCENES}
 
 
-async def test_every_scene_comes_to_what_it_promises() -> None:
+async def test_every_target_of_the_demo_has_its_verdict() -> None:
     """Within one round, in the log; and the page and the scrape have it, too."""
     loop, stop, reader = asyncio.get_running_loop(), Signals(), asyncio.StreamReader()
     announced: asyncio.Future[tuple[str, str]] = loop.create_future()

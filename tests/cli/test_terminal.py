@@ -88,7 +88,7 @@ def test_a_refused_connection_has_no_stream() -> None:
     assert any(one.startswith("  no output; times") for one in lines)
 
 
-def test_an_aborted_probe_asks_nobody_to_do_anything() -> None:
+def test_an_aborted_probe_has_no_advice() -> None:
     """An aborted probe has no advice."""
     assert not any(one.startswith("  likely") for one in shown(stopped()))
 

@@ -80,7 +80,7 @@ def test_series_are_the_contracts_bounds(read: Read) -> None:
     assert labelled.bytes > full.bytes > lean.bytes
 
 
-def test_who_knows_the_metrics_is_asked(read: Read) -> None:
+def test_the_number_of_series_can_be_passed_in(read: Read) -> None:
     """The number of series and bytes can be passed in."""
     found = plan(read(TARGET + B), lambda target: Footprint(10, len(target.name)))
     assert found.footprint == Footprint(20, 2)

@@ -27,7 +27,7 @@ from tests.daemons import QUICK_OK, named, running
 pytestmark = pytest.mark.usefixtures("no_leaks", "own_logging", "no_spread")
 
 
-async def test_what_nobody_takes_is_counted(lab: Lab) -> None:
+async def test_an_unhandled_exception_is_counted(lab: Lab) -> None:
     """An exception in a timer or a forgotten task is counted as a bug; an error of the system is only logged."""
     loop, counted = asyncio.get_running_loop(), "chat_monitor_unhandled_exceptions_total"
 

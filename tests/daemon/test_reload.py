@@ -130,7 +130,7 @@ async def test_what_needs_a_restart_is_reported(lab: Lab, file: ConfigFile) -> N
         assert json.loads((await daemon.post("/api/v1/targets/one/probe"))[1])["location"] == "eu-1"
 
 
-async def test_kept_connections_are_let_go(lab: Lab, file: ConfigFile) -> None:
+async def test_kept_connections_are_closed(lab: Lab, file: ConfigFile) -> None:
     """A reload closes kept connections, because certificates and rules may differ; until then they are reused."""
     file.write(watched("one", lab.url + QUICK_OK, 'connection = "reuse"'))
     async with running(config=await file.first(), load=file) as daemon:

@@ -227,7 +227,7 @@ async def test_sources_come_and_go_with_a_reload(lab: Lab, file: QuickFile, tmp_
         assert await names(daemon) == ["static"]
 
 
-async def test_defaults_and_keys_are_taken_anew(file: QuickFile, tmp_path: Path) -> None:
+async def test_defaults_and_keys_are_read_again(file: QuickFile, tmp_path: Path) -> None:
     """A reload makes discovered targets again: with other defaults, and with a key that has changed in its file."""
     async with peer((Send(HEAD + HI + STOP), Fin())) as server:
         (tmp_path / "key").write_text("canary-one")

@@ -64,7 +64,7 @@ def test_a_reload_carries_its_time(manager: socket.socket) -> None:
     assert int(value) > 0
 
 
-def test_a_manager_that_does_not_listen_holds_nobody_up(manager: socket.socket) -> None:
+def test_a_manager_that_does_not_listen_blocks_nothing(manager: socket.socket) -> None:
     """If the queue of the manager is full, a notification is dropped."""
     for _ in range(5000):
         notify("STATUS=x")
@@ -163,7 +163,7 @@ async def test_a_bug_starves_the_watchdog_and_is_reported(
     assert errors == ["no schedule"] * 2
 
 
-async def test_nobody_wants_to_be_fed(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_watchdog_nothing_is_sent(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a watchdog the condition is not called and nothing is sent."""
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
 

@@ -109,7 +109,7 @@ def test_everything_that_looks_back_forgets_a_target_that_is_gone(promtool: str,
     assert_firing(promtool, tmp_path, series, {"1h59m": expected, "2h6m": (), "3h": (), "8h": ()})
 
 
-def test_a_renamed_target_begins_anew_under_its_name(promtool: str, tmp_path: Path) -> None:
+def test_a_renamed_target_begins_without_failures(promtool: str, tmp_path: Path) -> None:
     """The cuts of the old name do not count for the new one, and a changed label leaves no duplicate."""
     series = {
         **watched('target="t", team="a"', 120, accepted="0+1x119", cut="0+0.2x119"),

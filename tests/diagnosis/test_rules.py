@@ -278,7 +278,7 @@ def fresh(one: ProbeFacts) -> ProbeFacts:
     return probed(one.pair, end=one.end, status=one.status, after_cut=one.after_cut)
 
 
-def test_what_is_explained_behind_a_gateway() -> None:
+def test_failures_that_an_upstream_explains() -> None:
     """Overload caused by an upstream's failure is no restart, and a healthy upstream explains nothing."""
     restart = EXPLAINED[Suspect.RESTART][0]
     by = suspected(probed(OVERLOADED, upstream_state=UpstreamState.FAILED, status=503), fresh(restart))[Suspect.RESTART]

@@ -76,7 +76,7 @@ def test_each_is_explained() -> None:
         [cut(60.0, number=3), cut(60.1, number=4), cut(60.0, number=5), answered(401), answered(401)],
     ],
 )  # fmt: skip
-def test_nobody_is_suspected(series: Series) -> None:
+def test_no_suspect(series: Series) -> None:
     """Not after one cut, not if the probes have nothing in common, and never because of what we did ourselves."""
     assert suspects(*series) == {}
 
@@ -155,7 +155,7 @@ def test_a_gateway_that_waits_too_short() -> None:
     assert suspects(whole(), gone, *[whole()] * 3, quick) == {}, "the upstream of the first was gone"
 
 
-def test_a_server_behind_that_hangs() -> None:
+def test_an_upstream_that_hangs() -> None:
     """A gateway that waits far longer than answers ever needed, again and again, waits for one that hangs."""
     late = answered(504, after=30.0)
     assert suspects(whole(), late, late) == {}
@@ -227,7 +227,7 @@ def test_several_at_one_address_are_cut_together() -> None:
     assert given(*front).now("gateway") == (), "they have an upstream in common, which may be the one"
 
 
-def test_another_target_finds_nobody_there() -> None:
+def test_another_target_is_refused_at_that_address() -> None:
     """A cut is a restart's if another target at that address is refused right after."""
     other = replace(GATEWAY, name="other")
     series = [at(0.0, cut(3.0)), at(0.2, refused(), other)]
@@ -334,7 +334,7 @@ def test_what_explains_more_stands() -> None:
 # -- what stands behind ------------------------------------------------------------------------------------------------
 
 
-def test_the_target_behind_failed_as_well() -> None:
+def test_the_upstream_failed_as_well() -> None:
     """If the upstream failed as well, it is the only suspect of the cut."""
     found = suspects(
         cut(3.0), cut(4.7), target=IN_FRONT, upstream=[at(0.5, whole(), BEHIND), at(1.01, refused(), BEHIND)]
@@ -358,7 +358,7 @@ def test_a_gateway_is_accused_of_no_exception_lightly() -> None:
     assert suspects(*cuts, target=IN_FRONT, upstream=at_times) == {}
 
 
-def test_what_no_server_behind_can_do() -> None:
+def test_failures_that_are_never_the_upstreams() -> None:
     """A refused key or an unknown name at the gateway is not the upstream's fault."""
     for front in (answered(401), refused(), unreached(), whole()):
         assert Suspect.UPSTREAM not in suspects(front, target=IN_FRONT, upstream=[at(0.0, refused(), BEHIND)])

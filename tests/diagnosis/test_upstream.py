@@ -100,7 +100,7 @@ def test_every_failure_that_a_gateway_passes_on() -> None:
         assert every == (statement in {Statement.UPSTREAM_LOST, Statement.TIMED_OUT}), statement
 
 
-def test_every_failure_behind_that_explains_one_in_front() -> None:
+def test_every_failure_of_an_upstream_that_explains_one() -> None:
     """A dead upstream explains a cut; a key that it refuses explains the same refusal alone, and a good one nothing."""
     assert words(pair for pair in PAIRS if explains(probed(pair), probed(CUT))) == FAILED_BEHIND
     assert words(pair for pair in PAIRS if explains(probed(pair), probed(TOO_SHORT))) == FAILED_BEHIND | words(
@@ -109,7 +109,7 @@ def test_every_failure_behind_that_explains_one_in_front() -> None:
     assert words(pair for pair in PAIRS if explains(probed(pair), probed(REFUSAL))) == words([REFUSAL])
 
 
-def test_no_failure_behind_explains_that_nobody_answers_in_front() -> None:
+def test_an_upstream_does_not_explain_a_refused_connection() -> None:
     """An address that does not connect is reached without the upstream, even if both fail alike."""
     alike = {pair for pair in FAILURES if explains(probed(pair), probed(pair))}
     assert words(set(FAILURES) - alike) == {
@@ -156,7 +156,7 @@ REACH = 2 * BEHIND.interval + 1.0
         ([probed(end=1000.3, age=2.4), probed(REFUSED, end=999.9)], UpstreamState.FAILED),
     ],
 )  # fmt: skip
-def test_when_a_probe_behind_counts(behind: list[ProbeFacts], found: UpstreamState) -> None:
+def test_when_a_probe_of_the_upstream_counts(behind: list[ProbeFacts], found: UpstreamState) -> None:
     """A probe counts within two intervals of the failure, a failure within a second, a stream if it ran through it."""
     history = History.of(BEHIND)
     for one in behind:

@@ -318,7 +318,7 @@ async def test_the_last_good_list_is_kept(
     assert len(reports.wrong) == 2
 
 
-async def test_what_is_as_it_was_is_not_made_anew(make: Make, reports: Reports, tmp_path: Path) -> None:
+async def test_what_is_unchanged_is_not_made_again(make: Make, reports: Reports, tmp_path: Path) -> None:
     """A refresh makes only targets with changed keys, and those that had an error."""
     path = tmp_path / "a.json"
     path.write_bytes(written(group(URL, __name__="a"), group(URL, __name__="b", __confirm__="x")))
@@ -478,7 +478,7 @@ async def _stopped(task: asyncio.Task[None]) -> None:
         await task
 
 
-async def test_changes_are_handed_on(make: Make, reports: Reports, no_leaks: None) -> None:  # noqa: ARG001 - see conftest
+async def test_changes_are_passed_on(make: Make, reports: Reports, no_leaks: None) -> None:  # noqa: ARG001 - see conftest
     """Targets are passed on only if they differ, and again if the callback failed."""
     source = settings.DiscoverySource("lists", http_sd=(LISTS,), refresh=0.0)
     reports.answers = {LISTS: written(group(URL, __name__="a"))}

@@ -65,14 +65,14 @@ async def test_a_process_that_is_gone_refuses(ask: Ask) -> None:
     assert (verdict(observation), observation.after_cut) == ("truncated/incomplete_body", AfterCut.REFUSED)
 
 
-async def test_behind_a_proxy_nobody_is_asked(ask: Ask) -> None:
+async def test_through_a_proxy_no_connection_is_tried(ask: Ask) -> None:
     """The proxy is there, which says nothing of the target."""
     async with peer((Send(CUT), Fin())) as proxy:
         observation = await ask(**unchecked("http://chat.test/v1", proxy=Secret(proxy.url)))
     assert (verdict(observation), observation.after_cut) == ("truncated/incomplete_body", None)
 
 
-async def test_what_a_look_comes_to() -> None:
+async def test_the_results_of_an_attempt() -> None:
     """The result is accepted, refused, timed out or unreachable; there is none without a free descriptor."""
     async with peer(OK) as server:
         assert await look_after_cut("127.0.0.1", server.port, again=0.0) is AfterCut.ACCEPTED

@@ -164,7 +164,7 @@ async def test_silence_is_no_reason_to_try_again(prober: Prober) -> None:
     [(Fin(),), (Rst(),), (Send(b"HTTP/1.1 408 Too late\r\nContent-Length: 0\r\n\r\n"), Hold())],
     ids=["FIN", "RST", "a late answer"],
 )
-async def test_one_that_is_seen_to_be_gone(prober: Prober, after: tuple[Step, ...]) -> None:
+async def test_a_kept_connection_that_was_closed(prober: Prober, after: tuple[Step, ...]) -> None:
     """A kept connection that the peer has closed, or on which it sent data, is not used."""
     gate = asyncio.Event()
     going = (ReadRequest(), Send(CHUNKED), Gate(gate), *after)

@@ -62,7 +62,7 @@ def test_a_second_send_in_a_row_changes_nothing(clock: Clock) -> None:
     assert clock._turn > 0
 
 
-def test_what_is_sent_before_the_request_waits_for_nobody(clock: Clock) -> None:
+def test_bytes_before_the_request_begin_no_wait(clock: Clock) -> None:
     """After the connection is established, nothing is waited for until the request is sent."""
     clock.wait_begins(100.0)
     clock.wait_ends(100.1)

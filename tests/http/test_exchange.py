@@ -150,7 +150,7 @@ async def test_a_fault_of_who_is_fed_is_no_cut(prober: MakeProber, error: Except
     assert verdict(observation) == wanted
 
 
-async def test_what_a_connection_has_not_told_is_not_noted() -> None:
+async def test_unknown_facts_of_a_connection_are_not_recorded() -> None:
     """Unknown facts of a connection are not recorded."""
     one = await unsent()
     one.attempts.sockets.append(TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0))
@@ -210,7 +210,7 @@ CHUNKED = CLOSED.replace(b"Connection: close", b"Transfer-Encoding: chunked")
     ],
     ids=["before the head", "in the stream", "after the end"],
 )
-async def test_an_end_that_nobody_was_there_to_see(
+async def test_an_end_while_the_process_was_frozen(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, sent: bytes, wanted: str
 ) -> None:
     """A peer that gave up while the process was frozen may have done so for that: only a whole stream is judged."""

@@ -295,7 +295,7 @@ async def test_http_1_is_required(ask: Ask, ca: CertificateAuthority) -> None:
 # -- by itself ---------------------------------------------------------------------------------------------------------
 
 
-async def test_what_comes_when_nobody_asks_is_taken_for_the_connection(kept: Prober) -> None:
+async def test_frames_between_probes(kept: Prober) -> None:
     """A PING on a kept connection is answered while no probe runs; other frames do not end the connection."""
     ping = wire.frame(6, b"98765432")
     async with peer((ReadRequest(), Send(WHOLE), Send(ping), ReadRequest(), Hold())) as server:
@@ -305,7 +305,7 @@ async def test_what_comes_when_nobody_asks_is_taken_for_the_connection(kept: Pro
             await asyncio.sleep(0)
 
 
-async def test_an_answer_that_nobody_waits_for() -> None:
+async def test_an_answer_without_a_waiter() -> None:
     """A response without a receiver is read and dropped; nothing is written to a blocked transport."""
     made: list[HttpProtocol] = []
     protocol = Http2Protocol(asyncio.get_running_loop(), lambda one, _: made.append(one), prior=True)

@@ -71,7 +71,7 @@ def test_a_stream_within_its_share_is_never_ended(streams: Streams) -> None:
         assert streams.ended.keys() == {"one"}
 
 
-def test_nobody_runs_who_could_be_ended(streams: Streams) -> None:
+def test_no_stream_runs_that_could_be_ended(streams: Streams) -> None:
     """If all streams have ended, nothing is done, however much is held."""
     with ExitStack() as stack:
         one = streams.begin("one", stack)

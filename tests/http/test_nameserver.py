@@ -56,7 +56,7 @@ async def test_a_name_server_with_an_ipv6_address() -> None:
         ("one.localhost", V6, [(V6, "::1")]),
     ],
 )  # fmt: skip
-async def test_what_is_asked_of_nobody(host: str, family: int, found: list[object]) -> None:
+async def test_names_that_are_not_looked_up(host: str, family: int, found: list[object]) -> None:
     """Addresses are what they are, and localhost is the loopback on every machine."""
     async with name_server({}) as zone:
         assert await NameServer(zone.address).addresses(host, family) == found
@@ -97,7 +97,7 @@ async def test_why_there_is_no_address(answer: Answer, words: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.test", ".".join(["a" * 60] * 5), "\ud800.test"])
-async def test_what_is_no_name_is_asked_of_nobody(host: str) -> None:
+async def test_an_invalid_name_is_not_looked_up(host: str) -> None:
     """A name that cannot be is unknown."""
     async with name_server({}) as zone:
         with pytest.raises(OSError, match="unknown name"):
@@ -128,7 +128,7 @@ async def test_what_does_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPat
     assert found == [(V4, "10.0.0.1")]
 
 
-async def test_a_connection_without_an_answer_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_without_an_answer_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A TCP connection without an answer is opened again."""
     monkeypatch.setattr(nameserver, "_AGAIN", 0.05)
     async with name_server({"one.test": cut(at_last(1, has("10.0.0.1"), silent))}) as zone, asyncio.timeout(WITHIN):
@@ -136,7 +136,7 @@ async def test_a_connection_without_an_answer_is_begun_anew(monkeypatch: pytest.
         assert zone.asked.count("one.test A tcp") == 2
 
 
-async def test_nobody_at_the_port() -> None:
+async def test_a_refused_datagram() -> None:
     """A refused datagram is reported at once, as a refusal by the name server."""
     with socket.socket(type=socket.SOCK_DGRAM) as holder:
         holder.bind(("127.0.0.1", 0))

@@ -124,7 +124,7 @@ async def test_a_tunnel_that_breaks_in_the_stream(
     assert observation.verdict.unclean == ("reset" if wanted == "ok" else None)
 
 
-async def test_what_follows_an_interim_head_is_not_behind_the_end(ask: Ask) -> None:
+async def test_what_follows_an_interim_head_is_not_after_the_end(ask: Ask) -> None:
     """After interim heads of more than one read, the final head in the socket is not a trailing byte."""
     hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
     async with peer((Send(hint * 3500 + sized(WHOLE)),)) as server:
@@ -172,7 +172,7 @@ async def test_chunks_of_one_byte_are_no_flood(ask: Ask) -> None:
     assert verdict(observation) == "ok"
 
 
-async def test_too_much_behind_the_end_is_no_fault(prober: MakeProber) -> None:
+async def test_too_much_after_the_end_is_no_fault(prober: MakeProber) -> None:
     """Bytes after the protocol's end are at most an unclean end, however many."""
     async with peer((Send(CLOSED + WHOLE), Repeat(b"x" * 1000, 0.0))) as server:
         asked = target(**unchecked(f"{server.url}/"))

@@ -57,7 +57,7 @@ async def test_the_resolver_asks_the_system() -> None:
     assert (found["host"], found["port"], found["family"]) == ("127.0.0.1", 80, socket.AF_INET)
 
 
-async def test_a_hung_look_up_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hung_look_up_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dozen look-ups that do not return leave the thirteenth its answer, and their places are free when they end."""
     release, real = threading.Event(), socket.getaddrinfo
 
@@ -200,7 +200,7 @@ async def test_a_proxy_is_found_by_the_name_server(prober: MakeProber) -> None:
 
 
 @pytest.mark.usefixtures("no_leaks")
-async def test_all_doors_ask_the_name_server() -> None:
+async def test_every_connection_uses_the_name_server() -> None:
     """`check --connect` and the sources of targets, too, and one address that is dead leaves the other."""
     async with peer((Send(LISTED), Fin())) as server, name_server({"one.test": has("127.0.0.1", "::1")}) as zone:
         network, url = Network(resolver=zone.address), f"http://one.test:{server.port}/"

@@ -422,7 +422,7 @@ def test_a_clock_is_closed_once() -> None:
             assert os.read(reading, 1) == b"x"
 
 
-def test_a_loop_of_our_own_knows_its_clock() -> None:
+def test_a_loop_of_our_own_has_its_selector() -> None:
     """The clock of the running loop can be had; another's loop has none."""
 
     async def found() -> PollTrackingSelector | None:

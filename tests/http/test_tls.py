@@ -57,7 +57,7 @@ async def test_a_certificate_that_does_not_hold(
     assert observation.certificate_expiry is not None
 
 
-async def test_an_authority_that_nobody_knows(ask: Ask, ca: CertificateAuthority) -> None:
+async def test_an_unknown_authority(ask: Ask, ca: CertificateAuthority) -> None:
     """A certificate of an unknown authority is refused without its `ca_file`, and accepted without verification."""
     async with await serve("127.0.0.1", 0, ssl=ca.server()) as lab:
         url = f"{lab.url}/openai-chat/ok?gap=0&ttfc=0"

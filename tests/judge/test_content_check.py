@@ -341,7 +341,7 @@ def test_no_pattern_takes_longer_than_the_text_is_long(pattern: str) -> None:
     assert examine(PatternCheck(pattern), "a" * 4000 + "!", NONCE).fault == "pattern"
 
 
-def test_a_list_behind_megabytes_of_other_words_is_not_looked_for() -> None:
+def test_a_list_after_megabytes_of_other_words_is_not_searched() -> None:
     """A list after megabytes of other text is not searched for."""
     whole = "\n".join([*map(str, range(1, 41)), f"END-{NONCE}"])
     assert examine(CountCheck(40), "so " * 20_000 + whole, NONCE).fault is None

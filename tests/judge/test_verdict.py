@@ -475,7 +475,7 @@ def words(verdict: Verdict) -> str:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.what for row in ROWS])
-def test_what_it_comes_to(row: Row) -> None:
+def test_the_verdict(row: Row) -> None:
     """A recording gives one outcome, cause and phase, and the right flags."""
     assert words(verdict_of(row)) == row.comes_to
 

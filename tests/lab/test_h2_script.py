@@ -60,7 +60,7 @@ def test_what_is_reported(script: Script, wanted: Script) -> None:
         [CHUNKED, b"0\r\n\r\n", b"more"],
     ],
 )
-def test_what_cannot_be_said(wires: list[bytes]) -> None:
+def test_what_http_2_cannot_express(wires: list[bytes]) -> None:
     """Broken heads and chunks, and bytes after the end, are of HTTP/1.1 alone."""
     with pytest.raises(NotInHttp2Error, match="this fault exists only in"):
         in_http2([Send(one) for one in wires], 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from monitor.lab.steps import FOREVER, LAST, Fin, Hold, Repeat, Rst, Send, Wait
 
 
-def test_what_would_last_for_ever_is_bounded() -> None:
+def test_endless_waits_are_bounded() -> None:
     """A hold and a repetition end by themselves, if only after an hour."""
     assert Hold().seconds == Repeat(b"x", 1.0).seconds == FOREVER == 3600.0
 

@@ -133,7 +133,7 @@ def probe_free(port: int) -> bool:
     return True
 
 
-async def test_a_port_in_use_leaves_nothing_behind(no_leaks: None) -> None:
+async def test_a_port_in_use_leaves_nothing_open(no_leaks: None) -> None:
     """What was opened before is closed again, and the certificates are gone."""
     del no_leaks
     with closing(socket.socket()) as taken:

@@ -55,7 +55,7 @@ def test_a_targets_own_headers_win() -> None:
     assert not {"X-Request-ID", "X-Probe"} & ask(target(URL, request_id_header=None)).call.headers.keys()
 
 
-def test_a_key_and_a_proxy_are_sent_to_nobody_else() -> None:
+def test_a_key_and_a_proxy_are_sent_to_no_other_host() -> None:
     """Key and proxy are in the request, and no repr shows them."""
     asked = ask(target(URL, api_key=Secret("canary-key"), proxy=Secret("http://u:canary-proxy@p.test")))
     assert asked.call.headers["Authorization"] == "Bearer canary-key"

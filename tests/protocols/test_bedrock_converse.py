@@ -71,7 +71,7 @@ STREAMS: dict[str, tuple[tuple[bytes, ...], str]] = {
 
 
 @pytest.mark.parametrize(("messages", "comes_to"), STREAMS.values(), ids=STREAMS.keys())
-def test_what_a_stream_comes_to(messages: tuple[bytes, ...], comes_to: str) -> None:
+def test_the_verdict_of_a_stream(messages: tuple[bytes, ...], comes_to: str) -> None:
     """A checksum that does not agree is a malformed body, unless the end has arrived."""
     recorder = decoded(BEDROCK_CONVERSE, b"".join(messages), Head(200, CONTENT_TYPE, framing=BodyFraming.CHUNKED))
     verdict = judged(BEDROCK_CONVERSE, recorder, Ending(EndKind.COMPLETE, 1.0))

@@ -125,7 +125,7 @@ STREAMS: dict[str, tuple[list[tuple[str, str]], str, str]] = {
 
 
 @pytest.mark.parametrize(("events", "comes_to", "text"), STREAMS.values(), ids=STREAMS.keys())
-def test_what_a_stream_comes_to(events: list[tuple[str, str]], comes_to: str, text: str) -> None:
+def test_the_verdict_of_a_stream(events: list[tuple[str, str]], comes_to: str, text: str) -> None:
     """The chat's end makes it whole, with the marker or without it."""
     body = "".join(f"event:{name}\ndata:{data}\n\n" for name, data in events)
     recorder = decoded(COZE_V3, body.encode(), Head(200, "text/event-stream", framing=BodyFraming.CHUNKED))

@@ -133,7 +133,7 @@ STREAMS: dict[str, tuple[list[str], str, str]] = {
 
 
 @pytest.mark.parametrize(("events", "comes_to", "text"), STREAMS.values(), ids=STREAMS.keys())
-def test_what_a_stream_comes_to(events: list[str], comes_to: str, text: str) -> None:
+def test_the_verdict_of_a_stream(events: list[str], comes_to: str, text: str) -> None:
     """Everything that was begun has to end, and a repeated answer counts once."""
     body = "event: ping\n\n" + "".join(f"data: {event}\n\n" for event in events)
     recorder = decoded(DIFY, body.encode(), Head(200, "text/event-stream", framing=BodyFraming.CHUNKED))

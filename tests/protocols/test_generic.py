@@ -96,7 +96,7 @@ STREAMS: dict[str, tuple[Generic, bytes, str]] = {
 
 
 @pytest.mark.parametrize(("generic", "data", "comes_to"), STREAMS.values(), ids=STREAMS.keys())
-def test_what_a_stream_comes_to(generic: Generic, data: bytes, comes_to: str) -> None:
+def test_the_verdict_of_a_stream(generic: Generic, data: bytes, comes_to: str) -> None:
     """The end is what the config says, in every framing."""
     protocol = GENERIC.of(target(generic))
     recorder = decoded(protocol, data, Head(200, "text/plain", framing=BodyFraming.CHUNKED))

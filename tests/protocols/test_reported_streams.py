@@ -432,6 +432,6 @@ STREAMS: dict[str, Reported] = {
 
 
 @pytest.mark.parametrize("reported", STREAMS.values(), ids=STREAMS.keys())
-def test_what_it_comes_to(reported: Reported) -> None:
+def test_the_verdict(reported: Reported) -> None:
     """No target is blamed for what it did not do, and none is excused for what it did."""
     holds(reported)

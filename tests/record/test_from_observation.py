@@ -88,7 +88,7 @@ def test_a_whole_stream() -> None:
     }
 
 
-def test_everything_that_can_be_said() -> None:
+def test_keys_that_only_some_probes_have() -> None:
     """The keys that only some probes have."""
     line = recorded((0.2, Output("1\n")), (0.4, Failure(Fault.QUOTA, "no", "t", "429")), kind=EndKind.INCOMPLETE)
     head = Head(

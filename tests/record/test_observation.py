@@ -62,7 +62,7 @@ def test_duration_and_tail() -> None:
     assert observed(recorded()).tail is None
 
 
-def test_a_chunk_behind_the_end_leaves_no_negative_tail() -> None:
+def test_a_chunk_after_the_end_leaves_no_negative_tail() -> None:
     """If the transport's end is older than the last chunk, the tail is zero."""
     line = recorded((0.2, Output("x")))
     assert observed(replace(line, marks={**line.marks, Mark.END: 0.1})).tail == 0.0

@@ -28,7 +28,7 @@ STORIES = [
 
 
 @pytest.mark.parametrize("probe", STORIES)
-def test_it_says_what_the_observation_said(probe: Observation) -> None:
+def test_an_event_agrees_with_its_observation(probe: Observation) -> None:
     """Read back through JSON, with its timeline or without: the same words, judgements and figures."""
     for timeline in (True, False):
         event = read(json.loads(json.dumps(record(probe, timeline=timeline))))

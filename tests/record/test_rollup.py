@@ -46,7 +46,7 @@ def test_what_was_not_reached_is_in_no_bucket() -> None:
 
 
 @pytest.mark.parametrize("trigger", ["api", "cli", "confirm", "scrape", "signal"])
-def test_a_probe_that_was_not_scheduled_bends_no_ratio(trigger: str) -> None:
+def test_a_probe_that_was_not_scheduled_counts_in_no_ratio(trigger: str) -> None:
     """A probe that was not scheduled counts only its tokens and its price, as in the metrics."""
     event = replaced(event_of(cut(trigger=trigger)), tokens=Tokens(20, 41), price=Price(amount=0.25, currency="EUR"))
     assert rollup_of(event) == Rollup(input_tokens=20, output_tokens=41, price={"EUR": 250_000_000})

@@ -15,7 +15,7 @@ def summary(*probes: Observation) -> TargetSummary:
     return summarize("a", [event_of(probe) for probe in probes])
 
 
-def test_what_the_recent_probes_come_to() -> None:
+def test_the_figures_of_recent_probes() -> None:
     """The last conclusive probe, and the figures of the scheduled ones, are in the summary."""
     found = summary(stopped(), cut(), refused(), whole(), cut(trigger="api"), whole())
     assert [one.outcome for one in found.recent] == ["aborted", "truncated", "unreachable", "ok", "truncated", "ok"]

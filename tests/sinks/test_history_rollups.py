@@ -162,7 +162,7 @@ def test_the_probe_that_began_an_incident_is_kept_while_it_lasts(path: Path) -> 
         assert [event["probe_id"] for event in found] == ["over 2", "over 1"]
 
 
-def test_probes_by_hand_begin_no_incident(path: Path) -> None:
+def test_requested_probes_begin_no_incident(path: Path) -> None:
     """Manual and aborted probes begin no incident; a confirming probe does."""
     with closing(Store(path, HistorySettings())) as store:
         store.keep(rows(*probes("x", trigger="api"), *probes("a", OTHER)), NOW)
@@ -217,7 +217,7 @@ def test_a_target_of_which_only_rollups_are_left_keeps_its_name(path: Path) -> N
         ("....", 2, 2),
     ],
 )
-def test_kept_failures_bend_no_ratio(path: Path, kinds: str, probes_per_target: int, counts: int) -> None:
+def test_kept_failures_count_in_no_ratio(path: Path, kinds: str, probes_per_target: int, counts: int) -> None:
     """Of an old file, only probes without gaps between them are counted."""
     old_file(path, probes(kinds))
     with closing(Store(path, HistorySettings(probes_per_target=probes_per_target))) as store:

@@ -255,7 +255,7 @@ def test_its_log_goes_with_it(path: Path) -> None:
     assert [part.read_bytes()[:7] for part in path.parent.iterdir()] == [b"half a "]
 
 
-def test_a_log_without_its_file_is_nobodys(path: Path) -> None:
+def test_a_log_without_its_file_is_not_used(path: Path) -> None:
     """A log without its file, as after a kill or a deletion, is not used."""
     log = path.with_name("history.db-wal")
     with store(path) as made:
@@ -304,7 +304,7 @@ def test_a_later_version_is_refused(path: Path) -> None:
 # -- what a disk and others do -----------------------------------------------------------------------------------------
 
 
-def test_a_file_that_is_moved_away_is_begun_anew(path: Path) -> None:
+def test_a_file_that_is_moved_away_is_created_again(path: Path) -> None:
     """If the file was deleted or moved while it was open, a new one is created."""
     with store(path) as made:
         made.keep([row("1")], NOW)

@@ -268,7 +268,7 @@ def test_what_libraries_log_goes_the_same_way() -> None:
     assert [event["event"] for event in lines(louder)] == ["selector"]
 
 
-def test_a_librarys_broken_message_harms_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_librarys_broken_message_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:
     """Arguments that do not fit their format are the standard library's to report, not the caller's to suffer."""
     sink, _, _ = set_up(io.BytesIO())
     logging.getLogger("x").warning("%d", "seven")

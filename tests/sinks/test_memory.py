@@ -46,7 +46,7 @@ def test_a_probe_is_found_by_its_id() -> None:
     assert recent.find("2") is None
 
 
-def test_room_is_shared_anew() -> None:
+def test_room_is_shared_again() -> None:
     """When targets come, of each the newest stay; when they go, there is room again."""
     recent = RecentProbes(1)
     for number in range(60):
@@ -110,7 +110,7 @@ def test_what_is_kept_and_not_counted(one: object) -> None:
     assert (counts.probes, counts.outcomes) == (0, {})
 
 
-def test_a_target_that_is_watched_no_more_is_forgotten() -> None:
+def test_a_target_that_is_no_longer_probed_is_forgotten() -> None:
     """A removed target loses its probes and counts; an unknown one is ignored."""
     recent = RecentProbes(1)
     recent(whole())

@@ -14,7 +14,7 @@ from tests.test_wire import verdict
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_a_probe_of_a_hostile_server_comes_to_what_is_expected(prober: MakeProber, mode: str) -> None:
+async def test_the_verdict_of_a_hostile_server(prober: MakeProber, mode: str) -> None:
     """Each mode does what it says, under the limits of the soak."""
     limits = Limits(stream_bytes=512 * 1024, event_bytes=64 * 1024, events=20_000)
     no_check: Check | None = None

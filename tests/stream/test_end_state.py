@@ -244,7 +244,7 @@ class TestBehindTheEnd:
         line = recorded(TEXT, STOP, DONE, TEXT, rule=MARKED)
         assert (line.chunks, line.text, line.end.trailing, line.end.early_ending) == (1, "a", True, False)
 
-    def test_what_was_said_once_more(self) -> None:
+    def test_a_repeated_answer(self) -> None:
         """A repetition of the whole answer is not output, and takes no end back."""
         line = recorded(Output("a"), Output("b"), STOP, Output("ab"))
         assert (line.chunks, line.text, line.end.early_ending) == (2, "ab", False)

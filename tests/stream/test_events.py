@@ -34,7 +34,7 @@ DEFAULTS = {
 
 
 @pytest.mark.parametrize(("short", "long"), DEFAULTS.values(), ids=DEFAULTS.keys())
-def test_what_is_not_said(short: object, long: object) -> None:
+def test_defaults_of_events(short: object, long: object) -> None:
     """By default an event is visible text of the first choice, a good end, and no error."""
     assert short == long
 

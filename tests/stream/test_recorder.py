@@ -192,7 +192,7 @@ def test_a_repetition_is_output_where_nothing_was() -> None:
     assert [kind for _, kind, _ in whole.events] == [Kind.META, Kind.OUTPUT, Kind.META]
 
 
-def test_an_answer_that_may_be_said_again_is_known_by_being_the_same() -> None:
+def test_an_answer_that_may_be_repeated() -> None:
     """A repetition of several pieces, up to white space around it, is not output; anything else is."""
     pieces = [Output("ab", again=True), Output("c", again=True)]
     assert recorded(*pieces, Output("abc\n", again=True)).text == "abc"
@@ -346,7 +346,7 @@ def test_a_stream_that_runs_is_not_finished() -> None:
 
 
 @pytest.mark.parametrize(("spaces", "again"), [(63, True), (64, False)])
-def test_how_much_white_space_an_answer_said_again_may_lack(spaces: int, again: bool) -> None:
+def test_how_much_white_space_a_repeated_answer_may_lack(spaces: int, again: bool) -> None:
     """A text that is shorter than the answer by more than its white space is not looked at."""
     pieces = Output("a" + " " * (spaces + 3)), Output(" ")
     assert recorded(*pieces, Output("a", again=True)).chunks == (2 if again else 3)
@@ -416,7 +416,7 @@ def test_an_end_in_no_time_is_drained() -> None:
     assert recorder.deadline(Timeouts(drain=0.25)) == (Deadline.DRAIN, 0.25)
 
 
-def test_whether_a_piece_was_said_before_is_asked_of_several() -> None:
+def test_a_single_piece_is_no_repetition() -> None:
     """A single piece may occur twice; two pieces are a repetition if they differ only in white space."""
     assert recorded(Output("ab"), Output("ab", again=True)).chunks == 2
     assert recorded(Output("a"), Output("b"), Output(" ab ", again=True)).chunks == 2

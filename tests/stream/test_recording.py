@@ -63,7 +63,7 @@ def test_the_words_of_events() -> None:
     ]  # fmt: skip
 
 
-def test_what_no_stream_has_said() -> None:
+def test_the_defaults_of_an_end() -> None:
     """Nothing of an end, and a rule that asks for one answer as a whole."""
     bare, rule = End(), EndRule()
     assert not any((bare.with_output, bare.early_ending, bare.trailing, bare.sequence_gap, rule.parts, rule.early))

@@ -164,7 +164,7 @@ async def test_passwords_that_wait_at_a_stop_are_refused(access: Access) -> None
     assert access.queues == {}
 
 
-async def test_a_flood_of_guesses_locks_nobody_out(access: Access) -> None:
+async def test_a_flood_of_guesses_locks_no_user_out(access: Access) -> None:
     """Guesses from one address, for a known or an unknown user, delay neither other users nor other addresses."""
     flood = [("prom", number) for number in range(8)] + [(f"nobody {number}", number) for number in range(8)]
     guesses = [

@@ -95,7 +95,7 @@ def test_what_the_library_complains_of_otherwise_is_logged(caplog: pytest.LogCap
     assert caplog.messages == ["trouble of its own"]
 
 
-async def test_a_body_that_nobody_needs(client: Client) -> None:
+async def test_a_large_body_is_refused(client: Client) -> None:
     """A declared body of more than 16 KiB is refused unread."""
     response = await client.post("/-/reload", data=b"x" * 20_000)
     assert response.status == 413

@@ -278,7 +278,7 @@ def test_descriptors_are_reserved_for_probes(descriptors: int, held: int, *, war
     assert (most, why is not None) == (held, warns)
 
 
-async def test_a_burst_keeps_nobody_out() -> None:
+async def test_the_last_of_a_burst_is_answered() -> None:
     """Of many connections that come at once the last one is answered."""
     server = await serve(application(a_daemon().source()), [("127.0.0.1", 0)], most=4)
     burst = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(40)]

@@ -21,7 +21,7 @@ every_protocol = pytest.mark.parametrize("protocol", ALL)
 @every_protocol
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("by", ["fin", "rst"])
-def test_a_cut_promises_ok_only_behind_the_end(protocol: str, framing: str, by: str) -> None:
+def test_a_cut_promises_ok_only_after_the_end(protocol: str, framing: str, by: str) -> None:
     """Never before the byte that makes the answer whole has been sent, and always after it."""
     one = case(protocol)
     complete = one.answer.complete
@@ -56,7 +56,7 @@ def test_a_cut_promises_ok_only_behind_the_end(protocol: str, framing: str, by: 
         ("raw", "at=1&framing=close", "truncated/incomplete_answer"),
     ],
 )
-def test_what_a_cut_comes_to(protocol: str, query: str, verdict: str) -> None:
+def test_the_verdict_of_a_cut(protocol: str, query: str, verdict: str) -> None:
     """By the framing, the ending, the place, and whether the protocol has an end."""
     assert expected(protocol, "cut", query).verdict == verdict
 
@@ -72,7 +72,7 @@ def test_what_a_cut_comes_to(protocol: str, query: str, verdict: str) -> None:
         ("chatchat-kb", "wire=3000&framing=length", ""),
     ],
 )
-def test_a_cut_behind_the_end_is_flagged(protocol: str, query: str, flag: str) -> None:
+def test_a_cut_after_the_end_is_flagged(protocol: str, query: str, flag: str) -> None:
     """Where something of the response is missing then."""
     one = expected(protocol, "cut", query)
     assert (one.verdict, one.flag) == ("ok", flag)
@@ -165,7 +165,7 @@ def test_a_stall_stops_after_its_output() -> None:
         ("raw", "after=9", "stalled/silent"),
     ],
 )
-def test_what_a_stall_comes_to(protocol: str, query: str, verdict: str) -> None:
+def test_the_verdict_of_a_stall(protocol: str, query: str, verdict: str) -> None:
     """By what goes on, whether output had begun, and whether the answer was whole."""
     assert expected(protocol, "stall", query).verdict == verdict
     assert played(protocol, "stall", query).steps

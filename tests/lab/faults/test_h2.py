@@ -45,7 +45,7 @@ WHOLE = payload(played("h2-frames", "bytes=100")[0])
         ("h2-length", "as=shorter", "ok", "unclean_end"),
     ],
 )
-def test_what_it_is_to_come_to(fault: str, query: str, verdict: str, flag: str) -> None:
+def test_the_expected_verdict(fault: str, query: str, verdict: str, flag: str) -> None:
     """What was sent before the fault counts."""
     assert played(fault, query)[1] == Expect(verdict, flag)
 

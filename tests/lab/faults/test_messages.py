@@ -153,7 +153,7 @@ def test_events_that_hold_no_protocol() -> None:
 
 
 @pytest.mark.parametrize("protocol", DIALECTS)
-def test_output_for_ever(protocol: str) -> None:
+def test_endless_output(protocol: str) -> None:
     """The role frame once, and then many messages a segment without a pause."""
     start, again = played(protocol, "infinite").steps
     assert isinstance(start, Send)

@@ -79,7 +79,7 @@ def test_a_truncated_chat(metrics: Metrics) -> None:
     assert value_of(metrics, "chat_stream_last_success_timestamp_seconds") is None
 
 
-def test_nobody_listening(metrics: Metrics) -> None:
+def test_a_refused_connection(metrics: Metrics) -> None:
     """A probe without a stream is in no ratio of streams, and has no steps that were not reached."""
     metrics.observe(whole())
     metrics.observe(refused())
@@ -277,7 +277,7 @@ def test_the_monitors_own_errors_exist_at_zero(metrics: Metrics) -> None:
     assert series(metrics, "chat_monitor_sink_errors_total") == {("metrics",): 0, ("log",): 0, ("history",): 0}
 
 
-def test_a_target_keeps_the_pairs_of_failures_seen_last() -> None:
+def test_a_target_keeps_the_last_pairs_of_failures() -> None:
     """Beyond its bound a target forgets the pair that was seen longest ago, and its exemplar with it."""
     metrics = Metrics()
     metrics.add(GATEWAY)

@@ -178,7 +178,7 @@ def test_pieces_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(parts) > 20
 
 
-def test_only_what_changed_is_written_anew() -> None:
+def test_only_what_changed_is_written_again() -> None:
     """A skip touches one family: every other text is the same object as before."""
     metrics = busy()
     subject = metrics._watched["gateway"].subject

@@ -137,7 +137,7 @@ def test_docs_name_no_metric_that_does_not_exist() -> None:
     assert {word for word in words if word.replace("_", "").isalnum()} - set(BY_NAME) == set()
 
 
-def test_a_family_knows_what_it_says_first() -> None:
+def test_the_first_value_of_a_family() -> None:
     """Counters and histograms begin at 0, gauges absent or at what they start from."""
     assert Family("chat_stream_a_total", MetricKind.COUNTER, "").first == 0.0
     assert Family("chat_stream_b", MetricKind.GAUGE, "").first is None

@@ -59,7 +59,7 @@ def test_a_row_says_since_when_why_and_who() -> None:
     assert {"./targets/gw", f"./probes/{view.recent[0].brief.probe_id}"} <= set(document.links)
 
 
-def test_who_nobody_is_suspected_of() -> None:
+def test_a_target_that_is_down_without_a_suspect() -> None:
     """A target that is down without a suspect is shown with an unknown suspect."""
     assert "not known" in Document(page(samples.view(samples.target(), samples.reset(), samples.reset()))).text
 
