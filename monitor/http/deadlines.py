@@ -34,7 +34,7 @@ class Deadlines:
         self._expired: Expired | None = None
 
     def start(self, clock: Clock, received: Callable[[], int], expired: Expired) -> None:
-        """Start on a running clock; `received` returns the number of bytes received so far."""
+        """Start on a running clock; `received` returns a number that rises with each read, the end included."""
         self._clock, self._received, self._expired = clock, received, expired
         self.arm()
 

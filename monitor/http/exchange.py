@@ -15,6 +15,7 @@ from monitor.http.h2_protocol import REQUIRES_HTTP_1, not_possible
 from monitor.http.in_flight import StreamMemory
 from monitor.http.request import ExchangeInfo, Feed, HttpRequest
 from monitor.http.session import send
+from monitor.http.timestamps import TimestampedSocket
 from monitor.settings import Limits
 from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head, Mark
 from monitor.stream.recorder import Recorder
@@ -75,7 +76,7 @@ class Exchange:
         self.clock.start()
         self.attempts.clock = self.clock
         self._memory.stop = self._out_of_memory
-        self.deadlines.start(self.clock, self._received, self._expire)
+        self.deadlines.start(self.clock, self.received, self._expire)
         try:
             if self._kept is not None:
                 self.connected()
@@ -108,8 +109,8 @@ class Exchange:
             return Ending(EndKind.ABORTED, self.clock.now(), abort_reason(error))
         kind, detail = translate(error, self.request, self.attempts)
         sock = self.attempts.current
-        unsure = max(sock.lateness, sock.end_uncertainty) if sock is not None else 0.0
-        if unsure > TOO_LATE and kind in CUT:
+        unsure = self._unnoticed(sock) if sock is not None else 0.0
+        if unsure > TOO_LATE and (kind in CUT or kind is EndKind.TLS_HANDSHAKE):
             kind, detail = EndKind.RESOURCES, ended_while_suspended(unsure)
         elif kind is EndKind.RESET:  # also if that came before asyncio checked its connect
             self.recorder.connected = True
@@ -192,15 +193,33 @@ class Exchange:
         """Take the end; the first one counts. Before the head aiohttp still waits for a response, and is cancelled."""
         if self._declined_at is not None:
             kind, at, detail, extra = EndKind.DECLINED, self._declined_at, "", False
-        unsure = self._lateness(at)
-        if unsure > TOO_LATE and kind in CUT and self.recorder.ended_at is None:
-            kind, detail = EndKind.RESOURCES, ended_while_suspended(unsure)
+        unsure, unnoticed = self._lateness(at)
+        if unnoticed > TOO_LATE and self._gave_up(kind):
+            kind, detail = EndKind.RESOURCES, ended_while_suspended(unnoticed)
         self._settle(Ending(kind, self.clock.since(at), detail, extra=extra, uncertainty=unsure))
 
-    def _lateness(self, at: float) -> float:
-        """Return by how much the end noted at `at` may have come earlier; an end with a timestamp is exact."""
+    def _lateness(self, at: float) -> tuple[float, float]:
+        """Return by how much the end noted at `at` may have come earlier, and for how long it was not noticed.
+
+        One that came with bytes, such as the end of TLS or a frame of HTTP/2, has their exact time.
+        """
         sock = self.attempts.current
-        return sock.end_uncertainty if sock is not None and at in {sock.fin_at, sock.reset_at} else 0.0
+        if sock is None or at not in {sock.fin_at, sock.reset_at, sock.read_at}:
+            return 0.0, 0.0
+        return (
+            (sock.uncertainty, sock.read_late) if at == sock.read_at else (sock.end_uncertainty, sock.end_uncertainty)
+        )
+
+    def _gave_up(self, kind: EndKind) -> bool:
+        """Whether the peer ended the connection before the protocol's end; a close alone may be how a body ends."""
+        head, rule = self.recorder.head, self.recorder.rule
+        closed = kind is EndKind.COMPLETE and head is not None and head.framing is BodyFraming.CLOSE and rule.declared
+        return self.recorder.ended_at is None and (closed or kind in CUT)
+
+    @staticmethod
+    def _unnoticed(sock: TimestampedSocket) -> float:
+        """Return how long ago the connection may have ended; without its own end, TLS ended it with the last bytes."""
+        return max(sock.lateness, sock.end_uncertainty, 0.0 if sock.ended else sock.read_late)
 
     def _expire(self, deadline: Deadline, at: float, late: float) -> None:
         self._settle(expiry(deadline, at, late, self.request.timeouts, self.attempts))
@@ -243,8 +262,10 @@ class Exchange:
         self.recorder.connected = True
         self.deadlines.arm()
 
-    def _received(self) -> int:
-        return self.attempts.current.received if self.attempts.current else 0
+    def received(self) -> int:
+        """Return how many bytes have been received; the end of the connection counts as one."""
+        sock = self.attempts.current
+        return sock.received + sock.ended if sock is not None else 0
 
     @property
     def reused(self) -> bool:

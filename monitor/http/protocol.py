@@ -170,7 +170,9 @@ class HttpProtocol(ResponseHandler):
         """Pass on the payload, and the end of a body that declares it."""
         sock = self.sock or self._socket
         if payload := body.take(data):
-            receiver.payload(payload, sock.read_at, sock.uncertainty, sock.spread)
+            # the last byte of the read may be one of the framing, which came later
+            uncertainty = sock.spread if body.whole and type(body) is ChunkedBody else sock.uncertainty
+            receiver.payload(payload, sock.read_at, uncertainty, sock.spread)
         self._room += FRAMING_PER_BYTE * len(payload) - len(data)
         if body.whole:
             self._finish(body, sock, receiver)

@@ -36,6 +36,8 @@ STAMPS = sys.platform == "linux"
 _MICROSECOND = 1e-6
 _WAKING_NS = 1_000_000
 """How late a process may be woken that does not wait for a core."""
+_PROMPT = 2e-3
+"""Seconds since the last poll without data: if fewer, the peer's end is not looked for after what is read."""
 _OVERSLEPT_NS = 5_000_000
 """A poll that ends this long after its time-out means that the process was stopped."""
 _LONGEST_POLL = 0.25
@@ -175,7 +177,7 @@ class TimestampedSocket(socket.socket):
     __slots__ = (
         "_asked_at", "_blocked", "_more", "_poll_selector", "_quiet", "_read_before", "clock", "connected_after",
         "connected_at", "end_uncertainty", "fin_at", "first_sent_at", "last_sent_at", "read_after", "read_at",
-        "received", "reset_at", "spread", "uncertainty",
+        "read_late", "received", "reset_at", "spread", "uncertainty",
     )  # fmt: skip
 
     def __init__(self, family: int, kind: int, proto: int, selector: PollTrackingSelector | None = None) -> None:
@@ -196,6 +198,8 @@ class TimestampedSocket(socket.socket):
         """When the last byte of the last read reached this machine."""
         self.uncertainty = 0.0
         """The last byte of that read arrived at most this much before `read_at`."""
+        self.read_late = 0.0
+        """That read was made this many seconds after `read_at`."""
         self.spread = 0.0
         """Its other bytes arrived at most this much before `read_at`."""
         self.received = 0
@@ -336,10 +340,22 @@ class TimestampedSocket(socket.socket):
         except OSError:
             return False
 
+    def _end_waits(self) -> bool:
+        """Whether the peer's end has arrived after the bytes that were read."""
+        try:
+            return not super().recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError:
+            return False
+
     def _failed(self, error: OSError) -> None:
         if not isinstance(error, BlockingIOError | InterruptedError):
             self.reset_at = time.monotonic()
             self.end_uncertainty = self._since_it_may_have_ended()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the end of the connection was read."""
+        return self.fin_at is not None or self.reset_at is not None
 
     def _since_it_may_have_ended(self) -> float:
         """Return how many seconds ago the end may have come: since the last byte, if no poll has been idle since.
@@ -364,11 +380,12 @@ class TimestampedSocket(socket.socket):
         arrived = _arrival(ancillary, now, wall, before)
         at = now if arrived is None else arrived
         self.received += count
-        self.read_at = at / _BILLION
+        self.read_at, self.read_late = at / _BILLION, (now - at) / _BILLION
         self.spread = max(at - quiet, bracket) / _BILLION
         self._read_before, self._quiet, self._more = began, quiet, count == asked
-        # the time of merged segments is the last one's: a full read may have ended before that
-        self.uncertainty = self.spread if arrived is None or self._more else bracket / _BILLION
+        # the time of merged segments is the last one's: a full read may have ended before that, and a peer's end is one
+        unknown = arrived is None or self._more or (self.spread > _PROMPT and self._end_waits())
+        self.uncertainty = self.spread if unknown else bracket / _BILLION
         if self.clock is not None:
             self.read_after = self.clock.wait_ends(self.read_at, self.uncertainty)
 

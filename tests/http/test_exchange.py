@@ -6,6 +6,8 @@ import asyncio
 import socket
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ from monitor.settings import Limits
 from monitor.stream.endings import Deadline, Mark
 from monitor.stream.statistics import uncertainties
 from tests.conftest import WITHIN, Ask, MakeProber, only, target
-from tests.http.parts import CLOSED, HI, OK, STOP, unchecked, unsent
+from tests.http.parts import CLOSED, HI, OK, STOP, CertificateAuthority, unchecked, unsent
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -206,9 +208,10 @@ CHUNKED = CLOSED.replace(b"Connection: close", b"Transfer-Encoding: chunked")
     [
         (b"", "inconclusive/resources"),
         (CHUNKED + b"%x\r\n%s\r\n" % (len(HI), HI), "inconclusive/resources"),
+        (CLOSED + HI, "inconclusive/resources"),
         (CHUNKED + b"%x\r\n%s\r\n" % (len(HI + STOP), HI + STOP), "ok"),
     ],
-    ids=["before the head", "in the stream", "after the end"],
+    ids=["before the head", "in the stream", "in a body to the close", "after the end"],
 )
 async def test_an_end_while_the_process_was_frozen(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, sent: bytes, wanted: str
@@ -221,6 +224,77 @@ async def test_an_end_while_the_process_was_frozen(
     assert uncertainties(observation.recording)["duration"] >= 9.5
     if wanted != "ok":
         assert "while the monitor was suspended" in observation.verdict.detail
+
+
+def _noted(monkeypatch: pytest.MonkeyPatch, **values: float) -> None:
+    """Let each read, of plain text and of TLS, note these values of its socket."""
+
+    def noting(read: Callable[..., Any]) -> Callable[..., Any]:
+        def reads(sock: TimestampedSocket, *args: Any) -> Any:  # noqa: ANN401 - as the methods have them
+            found = read(sock, *args)
+            for name, value in values.items():
+                setattr(sock, name, value)
+            return found
+
+        return reads
+
+    for method in (TimestampedSocket.recv, TimestampedSocket.recv_into):
+        monkeypatch.setattr(TimestampedSocket, method.__name__, noting(method))
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", CHUNKED + b"%x\r\n%s\r\n" % (len(HI), HI)], ids=["before the head", "in the stream"]
+)
+async def test_an_end_of_tls_that_nobody_was_there_to_see(
+    prober: MakeProber, ca: CertificateAuthority, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """TLS ends a connection with bytes of its own: if they were read late, the peer may have given up for that."""
+    _noted(monkeypatch, read_late=9.5)
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(sent)
+        writer.close()
+
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0, ssl=ca.server())
+    async with server:
+        asked = target(**unchecked(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", tls=ca.trusted))
+        observation = await prober()(asked, "cli")
+    assert verdict(observation) == "inconclusive/resources"
+    assert "while the monitor was suspended" in observation.verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("sent", "wanted"),
+    [
+        (CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(HI + STOP), HI + STOP), 7.0),
+        (CHUNKED + b"%x\r\n%s\r\n" % (len(HI + STOP), HI + STOP), 0.5),
+        (CLOSED + HI + STOP, 0.5),
+    ],
+    ids=["the end of the framing after it", "nothing after it", "no framing"],
+)
+async def test_a_payload_that_framing_follows(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, sent: bytes, wanted: float
+) -> None:
+    """The time of a read is that of its last byte: if that ends the framing, the payload is less certain."""
+    _noted(monkeypatch, spread=7.0, uncertainty=0.5)
+    async with peer((Send(sent), Fin())) as server:
+        observation = await ask(**unchecked(f"{server.url}/"))
+    assert verdict(observation) == "ok"
+    assert observation.recording.arrivals[-1].uncertainty == wanted
+
+
+async def test_the_end_of_the_connection_counts_as_a_read() -> None:
+    """A deadline that has passed waits until the end of the connection, which is read with it, is judged."""
+    one = await unsent()
+    with TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0) as sock:
+        one.attempts.sockets.append(sock)
+        before = one.received()
+        sock.fin_at = 1.0
+        assert one.received() == before + 1
+        sock.fin_at, sock.reset_at = None, 1.0
+        assert one.received() == before + 1
+    one.attempts.close()
 
 
 async def test_streams_in_flight_share_a_memory(prober: MakeProber) -> None:

@@ -129,6 +129,22 @@ def test_what_a_full_read_left_is_no_surer(pair: Pair) -> None:
     assert sock.read_at - sock.spread <= before
 
 
+def test_the_end_may_have_replaced_the_time_of_the_last_byte(pair: Pair) -> None:
+    """The kernel merges the peer's end with the bytes that wait, and keeps the time of the end."""
+    sock, peer = pair
+    peer.send(b"hello")
+    arrived = readable(sock)
+    while time.monotonic() < arrived + 5e-3:
+        continue
+    peer.shutdown(socket.SHUT_WR)
+    ended = select.poll()
+    ended.register(sock, select.POLLRDHUP)
+    assert ended.poll(WITHIN * 1000)
+    assert sock.recv(100) == b"hello"
+    assert sock.read_at - sock.uncertainty <= arrived + 1e-4
+    assert sock.recv(100) == b""
+
+
 def test_a_full_read_does_not_know_its_last_byte(pair: Pair) -> None:
     """The kernel merges waiting segments and keeps the last one's time: after a full read, that of a later byte."""
     sock, peer = pair
