@@ -115,10 +115,10 @@ def _upstream_failed(scene: Scene, failed: ProbeFacts) -> str:
     """Blame the upstream, which failed at that time too."""
     if scene.upstream is None:
         return ""
-    behind, by = upstream_state_at(failed, scene.upstream)
-    if behind is not UpstreamState.UNKNOWN:
-        failed.upstream_state = behind
-    if by is None or behind is not UpstreamState.FAILED:
+    state, by = upstream_state_at(failed, scene.upstream)
+    if state is not UpstreamState.UNKNOWN:
+        failed.upstream_state = state
+    if by is None or state is not UpstreamState.FAILED:
         return ""
     return f"its upstream, {scene.upstream.name}, failed as well: {by.word}"
 

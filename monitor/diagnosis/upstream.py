@@ -38,11 +38,11 @@ def can_come_from_upstream(failed: ProbeFacts) -> bool:
     return failed.pair in _PASSED_ON or failed.statement in {Statement.UPSTREAM_LOST, Statement.TIMED_OUT}
 
 
-def explains(behind: ProbeFacts, failed: ProbeFacts) -> bool:
+def explains(upstream: ProbeFacts, failed: ProbeFacts) -> bool:
     """Whether a failure of the upstream explains a failure of its gateway."""
-    if behind.good or failed.pair[0] is Outcome.UNREACHABLE or failed.pair == _NO_CONNECTION:
+    if upstream.good or failed.pair[0] is Outcome.UNREACHABLE or failed.pair == _NO_CONNECTION:
         return False
-    return behind.pair == failed.pair or (behind.pair in _FAILED and can_come_from_upstream(failed))
+    return upstream.pair == failed.pair or (upstream.pair in _FAILED and can_come_from_upstream(failed))
 
 
 def upstream_state_at(failed: ProbeFacts, upstream: History) -> tuple[UpstreamState, ProbeFacts | None]:

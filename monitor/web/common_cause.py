@@ -35,9 +35,9 @@ def _isolated(failing: Sequence[TargetView], watched: Sequence[TargetView]) -> I
         yield f"None of the {count(len(watched), 'target')} answers: most likely it is the monitor's own network."
 
 
-def _behind_one(failing: Sequence[TargetView], watched: Sequence[TargetView]) -> Iterator[str]:  # noqa: ARG001 - as the others
-    behind = Counter(view.target.upstream for view in failing if view.target.upstream)
-    for upstream, number in behind.most_common(1):
+def _with_one_upstream(failing: Sequence[TargetView], watched: Sequence[TargetView]) -> Iterator[str]:  # noqa: ARG001 - as the others
+    upstreams = Counter(view.target.upstream for view in failing if view.target.upstream)
+    for upstream, number in upstreams.most_common(1):
         itself = any(view.target.name == upstream for view in failing)
         if number + itself == len(failing) and number + itself > 1:
             also = ", which fails as well" if itself else ""
@@ -67,7 +67,7 @@ def _for_one_reason(failing: Sequence[TargetView], watched: Sequence[TargetView]
 
 
 _CAUSES: tuple[Callable[[Sequence[TargetView], Sequence[TargetView]], Iterator[str]], ...] = (
-    _isolated, _behind_one, _on_one_host, _began_together, _for_one_reason,
+    _isolated, _with_one_upstream, _on_one_host, _began_together, _for_one_reason,
 )  # fmt: skip
 """The most specific first."""
 

@@ -77,7 +77,7 @@ def from_rollups(reader: RollupReader, name: str, upstream: str | None, span: Ti
     length = MINUTE if step < HOUR and now.timestamp() - start <= KEPT[MINUTE] else HOUR
     step = max(step, length)
     series = reader.series(name, length, start - start % length, end)
-    behind = reader.series(upstream, length, start - start % length, end) if upstream else []
+    of_upstream = reader.series(upstream, length, start - start % length, end) if upstream else []
     return TargetHistory(
         span=span,
         step=step,
@@ -85,7 +85,7 @@ def from_rollups(reader: RollupReader, name: str, upstream: str | None, span: Ti
         points=series if length == MINUTE and span.seconds <= POINTS else [],
         windows=reader.sums([name], windows_since(now)).get(name, {}),
         listed=reader.between(name, start, end, LISTED),
-        upstream=in_columns(behind, step),
+        upstream=in_columns(of_upstream, step),
     )
 
 
