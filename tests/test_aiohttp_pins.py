@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import ssl
-from asyncio import sslproto
+import weakref
+from asyncio import selector_events, sslproto
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,7 +19,12 @@ from aiohttp.client_proto import ResponseHandler
 
 from monitor.http import Client, HttpRequest
 from monitor.http.protocol import HttpProtocol
-from monitor.http.timestamps import TLS_BUFFER, TimestampedSocket, bound_tls_buffers
+from monitor.http.timestamps import (
+    TLS_BUFFER,
+    TimestampedSocket,
+    bound_tls_buffers,
+    free_closed_transports,
+)
 from monitor.lab.peer import peer
 from monitor.lab.steps import Fin, Gate, Hold, Send
 from monitor.record.observation import Observation
@@ -134,6 +141,37 @@ async def test_a_tls_stream_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     stream._app_transport._closed = True  # else it warns that nobody closed it
     monkeypatch.delattr(sslproto.SSLProtocol, "max_size")
     assert not bound_tls_buffers()
+
+
+@pytest.mark.parametrize("end", ["close", "abort"])
+async def test_a_closed_transport_is_freed(end: str) -> None:
+    """A transport that was closed or aborted is freed without the garbage collector."""
+    assert free_closed_transports()
+    lost = asyncio.Event()
+
+    class Connection(asyncio.Protocol):
+        def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+            lost.set()
+
+    gc.disable()
+    try:
+        async with peer((Hold(),)) as server:
+            transport, _ = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", server.port)
+            transport.write(b"GET / HTTP/1.1\r\n\r\n")
+            closed = weakref.ref(transport)
+            getattr(transport, end)()
+            del transport
+            await lost.wait()
+            await asyncio.sleep(0)
+            assert closed() is None
+    finally:
+        gc.enable()
+
+
+def test_another_asyncio_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without asyncio's private class the garbage collector frees transports."""
+    monkeypatch.delattr(selector_events, "_SelectorSocketTransport")
+    assert not free_closed_transports.__wrapped__()
 
 
 @pytest.mark.parametrize("name", ["connection_made", "data_received", "feed_data", "connection_lost"])

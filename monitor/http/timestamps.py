@@ -14,8 +14,9 @@ import socket
 import struct
 import sys
 import time
-from asyncio import sslproto
+from asyncio import selector_events, sslproto
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -138,9 +139,31 @@ def bound_tls_buffers() -> bool:
     return True
 
 
+@cache
+def free_closed_transports() -> bool:
+    """Let asyncio's closed transports be freed at once; return whether that is possible.
+
+    Each refers to itself by bound methods, which Python 3.12 clears in `close` but not in `abort`, and 3.11 never: a
+    connection left 2 kB and ten objects to the garbage collector. The attributes are private, and pinned by a test.
+    """
+    transport: Any = getattr(selector_events, "_SelectorSocketTransport", None)
+    lost = getattr(transport, "_call_connection_lost", None)
+    if lost is None:
+        return False
+
+    def lost_and_freed(self: Any, exc: Exception | None) -> None:  # noqa: ANN401 - a class that typeshed does not have
+        lost(self, exc)
+        for name in vars(self).keys() & {"_read_ready_cb", "_write_ready"}:
+            setattr(self, name, None)
+
+    transport._call_connection_lost = lost_and_freed  # noqa: SLF001 - no public method is called last
+    return True
+
+
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop that notes its polls and has small TLS buffers."""
+    """Return an event loop that notes its polls, has small TLS buffers, and frees closed connections at once."""
     bound_tls_buffers()
+    free_closed_transports()
     selector = PollTrackingSelector()
     loop = asyncio.SelectorEventLoop(selector)
     _SELECTORS[loop] = selector

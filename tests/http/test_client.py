@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
+from monitor.http.timestamps import free_closed_transports
 from monitor.keys.tls import Tls
 from monitor.lab.peer import Peer, peer
 from monitor.lab.server import Lab
@@ -247,13 +248,13 @@ def alive() -> Counter[str]:
     """Return how many objects of a probe there are, and of aiohttp's, by their types."""
     kinds = Counter(map(type, gc.get_objects()))
     places = {f"{kind.__module__}.{kind.__qualname__}": number for kind, number in kinds.items()}
-    probes = {place: number for place, number in places.items() if not place.startswith("monitor.http.timestamps")}
     ours = (*OURS, "aiohttp.client", "aiohttp.connector")
-    return Counter({place: number for place, number in probes.items() if place.startswith(ours)})
+    return Counter({place: number for place, number in places.items() if place.startswith(ours)})
 
 
 async def left_by(probe: Callable[[], Awaitable[object]]) -> Counter[str]:
     """Return what is left of a probe, without any help of the garbage collector, once its connection is closed."""
+    free_closed_transports()
     await probe()  # what is made once, is made now
     await asyncio.sleep(0)
     gc.collect()
