@@ -66,6 +66,8 @@ def main() -> None:
         status = commands.main(prog_name="chat-monitor", standalone_mode=False)
     except click.ClickException as error:
         error.show()
+        if "unexpected extra argument" in error.message and ".toml" in error.message:
+            click.echo("Name a config by --config FILE.", err=True)
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         status = INTERRUPTED

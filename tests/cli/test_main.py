@@ -54,6 +54,14 @@ def test_help_and_version(cli: Cli) -> None:
     assert cli("nope").status == 2
 
 
+def test_a_config_without_its_option(cli: Cli) -> None:
+    """A config that is an argument of its own is refused with the option that names it; another argument is not one."""
+    for command in ("check", "run"):
+        done = cli(command, "other.toml")
+        assert (done.status, done.err.endswith("(other.toml)\nName a config by --config FILE.\n")) == (2, True)
+    assert cli("check", "other").err.endswith("(other)\n")
+
+
 def test_a_reader_that_leaves() -> None:
     """`chat-monitor schema | head` ends without a traceback."""
     with started("schema") as process:
