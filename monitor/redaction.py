@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import accumulate
+from operator import itemgetter
 from typing import NamedTuple
 
 REDACTED = "[redacted]"
@@ -42,6 +43,7 @@ _HEXADECIMAL, _DECIMAL = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{2})"), re.compile(r
 _TEXT = bytes((0, *b"\t\n\r", *range(0x20, 0x7F)))
 """The bytes of which a text mostly consists, in UTF-8 and in UTF-16."""
 _A_BYTE = 256
+_LAST = itemgetter(1)
 _BEYOND_ASCII = re.compile(r"[^ -~]")
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _ASCII_FOLDED = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
@@ -85,12 +87,13 @@ class Redactor:
 
     def between(self, text: str, start: int, end: int) -> str:
         """Return that part of `text`, redacted before it is cut, so that no part of a secret remains at an end."""
-        kept, at = [], start
-        for first, last in self._spans(text):
-            if last > at and first < end:
-                kept += [text[at : max(first, at)], REDACTED]
-                at = last
-        return "".join((*kept, text[at:end]))
+        (part,) = self.parts(text, [(start, end)])
+        return part
+
+    def parts(self, text: str, places: Iterable[tuple[int, int]]) -> list[str]:
+        """Return the parts of `text` from a start to an end, in their order, redacted before they are cut."""
+        spans = self._spans(text)
+        return [_cut(text, start, end, spans) for start, end in places]
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         """Return the positions of the secrets, in order and without overlaps."""
@@ -135,6 +138,17 @@ class Redactor:
                 yield first, end  # continue after it: what is inside is found with it
         for match in _LOOKS_SECRET.finditer(text):
             yield match.span(match.lastindex or 0)
+
+
+def _cut(text: str, start: int, end: int, spans: list[tuple[int, int]]) -> str:
+    """Return a part of a text without these positions, which are in order."""
+    kept, at = [], start
+    for first, last in spans[bisect_right(spans, start, key=_LAST) :]:
+        if first >= end:
+            break
+        kept += [text[at : max(first, at)], REDACTED]
+        at = last
+    return "".join((*kept, text[at:end]))
 
 
 @lru_cache(maxsize=2048)

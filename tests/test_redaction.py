@@ -109,6 +109,15 @@ def test_a_window_is_redacted_before_it_is_cut(cut: int) -> None:
         assert kept == REDACTED + "." * 50
 
 
+def test_parts_of_one_text() -> None:
+    """Of a text that is divided into parts, each part that has some of a secret says so, and has nothing of it."""
+    text = f"ab {SECRET} cd {SECRET}{SECRET}"
+    places = [(0, 3), (3, 8), (8, 20), (20, 23), (23, 37), (37, 41), (41, len(text)), (len(text), len(text))]
+    parts = Redactor([SECRET]).parts(text, places)
+    assert parts == ["ab ", REDACTED, f"{REDACTED} ", "cd ", REDACTED, f"{REDACTED}{REDACTED}", REDACTED, ""]
+    assert parts == [Redactor([SECRET]).between(text, start, end) for start, end in places]
+
+
 ODD = 'p@ss/w&rd "\u00e4\u20ac\U0001f511+1#%'
 HARD = "Canary-9f3b-4c1d/+x"
 

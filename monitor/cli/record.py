@@ -115,7 +115,7 @@ def _pieces(observation: Observation, body: bytes) -> list[bytes]:
     clean = redactor(frozenset(secrets_of(observation.target)))
     text = body.decode("latin-1")
     places = pairwise((0, *(arrival.offset for arrival in observation.recording.arrivals)))
-    return [clean.between(text, start, end).encode("latin-1") for start, end in places]
+    return [piece.encode("latin-1") for piece in clean.parts(text, places)]
 
 
 def _expected(observation: Observation) -> dict[str, str | int]:
