@@ -50,7 +50,7 @@ def keep_zeros(probes: list[Probe]) -> None:
         try:
             return await plain(exchange, session)
         finally:
-            probes.append((exchange.request.headers["X-Request-ID"], exchange.clock.zero, exchange.recording))
+            probes.append((exchange.request.headers["X-Request-ID"], exchange.clock.zero, exchange.recorder))
 
     Exchange.run = run  # type: ignore[assignment,method-assign]
 
