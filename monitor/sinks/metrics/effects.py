@@ -25,28 +25,28 @@ _LONGEST_ID = 100
 
 
 @dataclass(slots=True)
-class Watched:
+class TargetMetrics:
     """One target's numbers and its state."""
 
     subject: Subject
     state: ConfirmedState = field(default_factory=ConfirmedState)
 
 
-def observe(watched: Watched, observation: Observation) -> None:
+def observe(metrics: TargetMetrics, observation: Observation) -> None:
     """Update a target's numbers with one of its probes."""
     trace = _trace(observation)
     if observation.trigger == "schedule":  # first, so that the outcome is counted even if something below fails
-        _count_verdict(watched.subject, observation, trace)
-    _count_tokens(watched.subject, observation)
+        _count_verdict(metrics.subject, observation, trace)
+    _count_tokens(metrics.subject, observation)
     if observation.trigger == "schedule":
-        _count_traffic(watched.subject, observation)
-        _observe_first(watched.subject, observation, trace)
-        _observe_gaps(watched.subject, observation, trace)
-        _observe_length(watched.subject, observation, trace)
-        _judge_objectives(watched.subject, observation)
-        _export_last(watched.subject, observation)
+        _count_traffic(metrics.subject, observation)
+        _observe_first(metrics.subject, observation, trace)
+        _observe_gaps(metrics.subject, observation, trace)
+        _observe_length(metrics.subject, observation, trace)
+        _judge_objectives(metrics.subject, observation)
+        _export_last(metrics.subject, observation)
     if observation.trigger in {"schedule", "confirm"}:
-        _take_state(watched, observation)
+        _take_state(metrics, observation)
 
 
 def _count_tokens(subject: Subject, observation: Observation) -> None:
@@ -75,11 +75,11 @@ def _count_verdict(subject: Subject, observation: Observation, trace: Trace | No
 
 
 def _count_traffic(subject: Subject, observation: Observation) -> None:
-    line = observation.recording
-    subject.add("chat_stream_buffered_total", float(buffered(line)))
-    subject.add("chat_stream_malformed_events_total", line.end.malformed_events)
-    subject.add("chat_stream_chunks_total", line.chunks)
-    subject.add("chat_stream_received_bytes_total", line.bytes)
+    recording = observation.recording
+    subject.add("chat_stream_buffered_total", float(buffered(recording)))
+    subject.add("chat_stream_malformed_events_total", recording.end.malformed_events)
+    subject.add("chat_stream_chunks_total", recording.chunks)
+    subject.add("chat_stream_received_bytes_total", recording.bytes)
 
 
 def _observe_first(subject: Subject, observation: Observation, trace: Trace | None) -> None:
@@ -156,20 +156,20 @@ def export_suspects(subject: Subject, suspicions: Iterable[Suspicion]) -> None:
         subject.set("chat_stream_suspect", float(suspect in suspects), (suspect,))
 
 
-def _take_state(watched: Watched, observation: Observation) -> None:
+def _take_state(metrics: TargetMetrics, observation: Observation) -> None:
     """Set the gauges that depend on several probes in a row."""
-    watched.state.take(
+    metrics.state.take(
         available=observation.available,
         truncated=observation.verdict.truncated,
         confirm=observation.target.confirm,
         recover=observation.target.recover,
     )
-    export_state(watched)
+    export_state(metrics)
 
 
-def export_state(watched: Watched) -> None:
+def export_state(metrics: TargetMetrics) -> None:
     """Set the gauges of a target's state."""
-    subject, state = watched.subject, watched.state
+    subject, state = metrics.subject, metrics.state
     subject.set("chat_stream_up", float(state.up))
     subject.set("chat_stream_consecutive_failures", state.failures)
     subject.set("chat_stream_consecutive_truncations", state.truncations)

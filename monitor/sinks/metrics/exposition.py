@@ -1,4 +1,4 @@
-"""How the numbers are stored and written: a flat array for each subject, a text for each family, rendered on change.
+"""The storage and the text of the numbers: a flat array for each subject, a text for each family, rendered on change.
 
 A scrape renders what has changed since the last one, and then only joins texts. It takes each subject's list of texts
 once, and these lists are replaced, never changed: the series of a subject are consistent. The text is byte for byte
@@ -45,7 +45,7 @@ number_text = lru_cache(maxsize=8192)(floatToGoString)
 generate_openmetrics, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
 
 
-class Line(NamedTuple):
+class SeriesTemplate(NamedTuple):
     """The template of one series, filled with the subject's labels, in `split` runs, and the number."""
 
     name: str
@@ -54,48 +54,50 @@ class Line(NamedTuple):
     template: str
 
 
-class Layout:
-    """Where one family's numbers are in a subject's cells, and how they are written."""
+class FamilyLayout:
+    """The place of one family's numbers in a subject's cells, and the lines in which they are written."""
 
-    def __init__(self, family: Family, index: int, first: int, bounds: tuple[float, ...] | None, sheet: Sheet) -> None:
-        self.family, self.index, self.first, self.sheet = family, index, first, sheet
+    def __init__(
+        self, family: Family, index: int, first: int, bounds: tuple[float, ...] | None, scope_layout: ScopeLayout
+    ) -> None:
+        self.family, self.index, self.first, self.scope_layout = family, index, first, scope_layout
         self.histogram = family.kind is MetricKind.HISTOGRAM
         self.bounds = bounds or ()
         self.places = {values: first + place for place, values in enumerate(family.values)}
-        self.lines: tuple[Line, ...] = ()
-        self.found: dict[Values, Line] = {}
+        self.lines: tuple[SeriesTemplate, ...] = ()
+        self.open_lines: dict[Values, SeriesTemplate] = {}
         """Lines of open labels, made when first seen."""
-        self.draw()
+        self.make_lines()
         self.size = len(self.bounds) + 2 if self.histogram else len(family.values)
         """Cells: for a histogram the counts between the bounds, the last of them up to +Inf, and the sum."""
         self.kind = family.kind.value
         self.metric_name = family.name.removesuffix("_total")
-        self.plain_head, self.rich_head = _heads(self.metric())
+        self.plain_head, self.openmetrics_head = _heads(self.metric())
 
-    def draw(self) -> None:
-        """Make the lines for the sheet's current label names."""
+    def make_lines(self) -> None:
+        """Make the lines for the scope's current label names."""
         self.lines = tuple(self._lines())
-        self.found = {}
+        self.open_lines = {}
 
-    def _lines(self) -> Iterator[Line]:
+    def _lines(self) -> Iterator[SeriesTemplate]:
         name = self.family.name
         if not self.histogram:
             yield from (self.line(values) for values in self.family.values)
             return
         for bound in (*self.bounds, math.inf):
-            yield self.sheet.line(f"{name}_bucket", (("le", number_text(bound)),))
-        yield self.sheet.line(f"{name}_count", ())
-        yield self.sheet.line(f"{name}_sum", ())
+            yield self.scope_layout.line(f"{name}_bucket", (("le", number_text(bound)),))
+        yield self.scope_layout.line(f"{name}_count", ())
+        yield self.scope_layout.line(f"{name}_sum", ())
 
-    def line(self, values: Values) -> Line:
+    def line(self, values: Values) -> SeriesTemplate:
         """Return the line of one series with these values of the family's own labels."""
-        return self.sheet.line(self.family.name, tuple(zip(self.family.labels, values, strict=True)))
+        return self.scope_layout.line(self.family.name, tuple(zip(self.family.labels, values, strict=True)))
 
-    def opened(self, values: Values) -> Line:
+    def opened(self, values: Values) -> SeriesTemplate:
         """Return the line of a series that did not exist from the start."""
-        line = self.found.get(values)
+        line = self.open_lines.get(values)
         if line is None:
-            line = self.found[values] = self.line(values)
+            line = self.open_lines[values] = self.line(values)
         return line
 
     def numbers(self, cells: array[float]) -> Sequence[float]:
@@ -111,38 +113,38 @@ class Layout:
         return Metric(self.metric_name, self.family.help, self.kind)
 
 
-class Sheet:
+class ScopeLayout:
     """All families of one scope, laid out for one set of label names: made once, shared by all subjects."""
 
-    def __init__(self, scope: Scope, buckets: Buckets, detail: str, shared: Iterable[str]) -> None:
-        self.shared = tuple(sorted(shared))
+    def __init__(self, scope: Scope, buckets: Buckets, detail: str, label_names: Iterable[str]) -> None:
+        self.label_names = tuple(sorted(label_names))
         self.splits: list[Split] = []
-        self.layouts: list[Layout] = []
-        self.named: dict[str, Layout | None] = {}
+        self.layouts: list[FamilyLayout] = []
+        self.by_name: dict[str, FamilyLayout | None] = {}
         """Every family of the scope; None for one that this detail leaves out."""
-        self.start = array("d")
+        self.initial = array("d")
         for family, kept in chosen(scope, detail).items():
-            self.named[family.name] = self._place(family, bounds_of(family, buckets)) if kept else None
+            self.by_name[family.name] = self._place(family, bounds_of(family, buckets)) if kept else None
 
-    def share(self, shared: Iterable[str]) -> None:
-        """Set other label names: each subject follows when it is next written, so that the loop is not held for all."""
-        self.shared = tuple(sorted(shared))
+    def set_label_names(self, label_names: Iterable[str]) -> None:
+        """Set other label names: each subject takes them when it is next written, which does not block the loop."""
+        self.label_names = tuple(sorted(label_names))
         self.splits = []
         for layout in self.layouts:
-            layout.draw()
+            layout.make_lines()
 
-    def _place(self, family: Family, bounds: tuple[float, ...] | None) -> Layout:
-        layout = Layout(family, len(self.layouts), len(self.start), bounds, self)
+    def _place(self, family: Family, bounds: tuple[float, ...] | None) -> FamilyLayout:
+        layout = FamilyLayout(family, len(self.layouts), len(self.initial), bounds, self)
         self.layouts.append(layout)
         first = family.first
-        self.start.extend([ABSENT if first is None else first] * layout.size)
+        self.initial.extend([ABSENT if first is None else first] * layout.size)
         return layout
 
-    def line(self, name: str, labels: Pairs) -> Line:
+    def line(self, name: str, labels: Pairs) -> SeriesTemplate:
         """Return a line whose own labels are merged with those of its subject, in order."""
         own, parts, runs = dict(labels), [], list[tuple[str, ...]]()
         fresh = True
-        for label in sorted((*own, *self.shared)):
+        for label in sorted((*own, *self.label_names)):
             if label in own:
                 parts.append(f'{label}="{_escaped(own[label])}"'.replace("%", "%%"))
                 fresh = True
@@ -153,7 +155,7 @@ class Sheet:
             else:
                 runs[-1] += (label,)
         braces = f"{{{','.join(parts)}}}" if parts else ""
-        return Line(name, labels, self._split(tuple(runs)), f"{name}{braces} %s")
+        return SeriesTemplate(name, labels, self._split(tuple(runs)), f"{name}{braces} %s")
 
     def _split(self, runs: Split) -> int:
         if runs not in self.splits:
@@ -168,31 +170,34 @@ class Sheet:
 class Subject:
     """One target, or the monitor itself: its numbers, and the text of each of its families."""
 
-    __slots__ = ("_opened", "_runs", "_shared", "_stale", "cells", "exemplars", "labels", "plain", "rich", "sheet")
+    __slots__ = (
+        "_label_names", "_opened", "_runs", "_stale", "cells", "exemplars", "labels", "openmetrics", "plain",
+        "scope_layout",
+    )  # fmt: skip
 
-    def __init__(self, sheet: Sheet, labels: Mapping[str, str]) -> None:
-        self.sheet = sheet
-        self.cells = sheet.start[:]
+    def __init__(self, scope_layout: ScopeLayout, labels: Mapping[str, str]) -> None:
+        self.scope_layout = scope_layout
+        self.cells = scope_layout.initial[:]
         self.exemplars: dict[int, dict[Hashable, tuple[float, Trace]]] = {}
         self._opened: dict[int, dict[Values, float]] = {}
-        self.plain: list[bytes] = [b""] * len(sheet.layouts)
+        self.plain: list[bytes] = [b""] * len(scope_layout.layouts)
         """The text of each family; the list is never changed, only replaced."""
-        self.rich: list[bytes] = self.plain
+        self.openmetrics: list[bytes] = self.plain
         """The same with exemplars, for OpenMetrics."""
         self.relabel(labels)
 
     def relabel(self, labels: Mapping[str, str]) -> None:
-        """Set the values of the sheet's labels; every text becomes stale."""
-        self._shared = self.sheet.shared
-        self.labels = {name: labels.get(name, "") for name in self._shared}
+        """Set the values of the scope's labels; every text becomes stale."""
+        self._label_names = self.scope_layout.label_names
+        self.labels = {name: labels.get(name, "") for name in self._label_names}
         self._runs: dict[int, tuple[str, ...]] = {}
-        self._stale = set(range(len(self.sheet.layouts)))
+        self._stale = set(range(len(self.scope_layout.layouts)))
 
     # -- changing --------------------------------------------------------------------------------------------------
 
     def add(self, name: str, amount: float = 1.0, values: Values = (), trace: Trace | None = None) -> None:
         """Increase a counter; an amount that is not finite or negative is ignored."""
-        layout = self.sheet.named[name]
+        layout = self.scope_layout.by_name[name]
         if layout is None or not math.isfinite(amount) or amount <= 0:
             return
         place = layout.places.get(values)
@@ -205,7 +210,7 @@ class Subject:
 
     def set(self, name: str, number: float | None, values: Values = ()) -> None:
         """Set a gauge; None or a value that is not finite makes it absent."""
-        layout = self.sheet.named[name]
+        layout = self.scope_layout.by_name[name]
         if layout is None:
             return
         cell = ABSENT if number is None or not math.isfinite(number) else number
@@ -219,7 +224,7 @@ class Subject:
 
     def observe(self, name: str, *numbers: float, trace: Trace | None = None) -> None:
         """Observe numbers in a histogram; values that are not finite are ignored."""
-        layout = self.sheet.named[name]
+        layout = self.scope_layout.by_name[name]
         if layout is None:
             return
         counts, last = layout.first, dict[int, float]()
@@ -233,7 +238,7 @@ class Subject:
         for place, number in last.items():
             self._mark(layout, place, trace if layout.kind == "histogram" else None, number)
 
-    def _open(self, layout: Layout, values: Values, number: float) -> None:
+    def _open(self, layout: FamilyLayout, values: Values, number: float) -> None:
         """Add an open series; only the most recent ones are kept, as many as the family allows."""
         opened = self._opened.setdefault(layout.index, {})
         opened.pop(values, None)
@@ -243,7 +248,7 @@ class Subject:
             del opened[oldest]
             self.exemplars.get(layout.index, {}).pop(oldest, None)
 
-    def _mark(self, layout: Layout, key: Hashable, trace: Trace | None, number: float) -> None:
+    def _mark(self, layout: FamilyLayout, key: Hashable, trace: Trace | None, number: float) -> None:
         self._stale.add(layout.index)
         if trace is not None:
             self.exemplars.setdefault(layout.index, {})[key] = (number, trace)
@@ -255,19 +260,19 @@ class Subject:
         self.follow()
         written = len(self._stale)
         if written:
-            plain, rich = self.plain[:], self.rich[:]
+            plain, openmetrics = self.plain[:], self.openmetrics[:]
             for index in self._stale:
-                plain[index], rich[index] = self._write(self.sheet.layouts[index])
-            self.plain, self.rich = plain, rich
+                plain[index], openmetrics[index] = self._write(self.scope_layout.layouts[index])
+            self.plain, self.openmetrics = plain, openmetrics
             self._stale = set()
         return written
 
     def follow(self) -> None:
-        """Take the sheet's label names, if they have changed; the values of new ones are empty until they are set."""
-        if self._shared is not self.sheet.shared:
+        """Use the scope's label names, if they have changed; the values of new ones are empty until they are set."""
+        if self._label_names is not self.scope_layout.label_names:
             self.relabel(self.labels)
 
-    def series(self, layout: Layout) -> Iterator[tuple[Hashable, Line, float]]:
+    def series(self, layout: FamilyLayout) -> Iterator[tuple[Hashable, SeriesTemplate, float]]:
         """Yield each existing series, with the key of its exemplar."""
         for key, (line, number) in enumerate(zip(layout.lines, layout.numbers(self.cells), strict=True)):
             if number == number:  # noqa: PLR0124 (false for NaN alone, and half the price of isnan)
@@ -277,7 +282,7 @@ class Subject:
             if not math.isnan(number):
                 yield values, layout.opened(values), number
 
-    def _write(self, layout: Layout) -> tuple[bytes, bytes]:
+    def _write(self, layout: FamilyLayout) -> tuple[bytes, bytes]:
         texts = {
             key: line.template % (*self._run(line.split), number_text(number))
             for key, line, number in self.series(layout)
@@ -295,7 +300,7 @@ class Subject:
         if found is None:
             found = self._runs[split] = tuple(
                 ",".join(f'{label}="{_escaped(self.labels[label])}"' for label in run)
-                for run in self.sheet.splits[split]
+                for run in self.scope_layout.splits[split]
             )
         return found
 
@@ -303,20 +308,20 @@ class Subject:
 class Collector(CollectorProtocol):
     """The same numbers for prometheus_client: a registry with them must render the same text."""
 
-    def __init__(self, scopes: Sequence[tuple[Sheet, Mapping[str, Subject]]]) -> None:
+    def __init__(self, scopes: Sequence[tuple[ScopeLayout, Mapping[str, Subject]]]) -> None:
         self._scopes = scopes
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family with its samples."""
-        for sheet, subjects in self._scopes:
-            for layout in sheet.layouts:
+        for scope_layout, subjects in self._scopes:
+            for layout in scope_layout.layouts:
                 metric = layout.metric()
                 for subject in subjects.values():
                     metric.samples.extend(_samples(subject, layout))
                 yield metric
 
 
-def _samples(subject: Subject, layout: Layout) -> Iterator[Sample]:
+def _samples(subject: Subject, layout: FamilyLayout) -> Iterator[Sample]:
     subject.follow()
     marked = subject.exemplars.get(layout.index, {})
     for key, line, number in subject.series(layout):
@@ -327,13 +332,15 @@ def _samples(subject: Subject, layout: Layout) -> Iterator[Sample]:
         yield Sample(line.name, {**subject.labels, **dict(line.labels)}, number, None, exemplar)
 
 
-def pieces(snapshot: Sequence[tuple[Sheet, Sequence[list[bytes]]]], rest: bytes, *, rich: bool) -> Iterator[bytes]:
+def pieces(
+    snapshot: Sequence[tuple[ScopeLayout, Sequence[list[bytes]]]], rest: bytes, *, openmetrics: bool
+) -> Iterator[bytes]:
     """Join the texts of `snapshot`, family by family, and then `rest`, into pieces of about `PIECE` bytes."""
     held: list[bytes] = []
     size = 0
-    for sheet, rows in snapshot:
-        for layout in sheet.layouts:
-            held.append(layout.rich_head if rich else layout.plain_head)
+    for scope_layout, rows in snapshot:
+        for layout in scope_layout.layouts:
+            held.append(layout.openmetrics_head if openmetrics else layout.plain_head)
             for start in range(0, len(rows), ROWS):
                 texts = [row[layout.index] for row in rows[start : start + ROWS]]
                 held += texts
@@ -344,9 +351,9 @@ def pieces(snapshot: Sequence[tuple[Sheet, Sequence[list[bytes]]]], rest: bytes,
     yield b"".join([*held, rest])
 
 
-def others(registry: CollectorRegistry, *, rich: bool) -> bytes:
+def others(registry: CollectorRegistry, *, openmetrics: bool) -> bytes:
     """Return prometheus_client's text of other collectors, with the format's end."""
-    return generate_openmetrics(registry) if rich else generate_latest(registry)
+    return generate_openmetrics(registry) if openmetrics else generate_latest(registry)
 
 
 def _heads(metric: Metric) -> tuple[bytes, bytes]:

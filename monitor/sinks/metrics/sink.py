@@ -20,7 +20,7 @@ from monitor.record.observation import Observation, host_of
 from monitor.record.parts import Suspicion
 from monitor.record.target_state import ConfirmedState
 from monitor.sinks.metrics import effects
-from monitor.sinks.metrics.exposition import WRITTEN, Collector, Sheet, Subject, others, pieces
+from monitor.sinks.metrics.exposition import WRITTEN, Collector, ScopeLayout, Subject, others, pieces
 from monitor.sinks.metrics.families import CAUSES_OF_FAILURE, SKIPS, Scope, label_mistakes
 from monitor.stream.endings import Mark
 from monitor.stream.statistics import uncertainty
@@ -48,16 +48,18 @@ class Metrics:
             raise ValueError("; ".join(mistakes))
         config = config or settings.MetricsSettings()
         self.labels = tuple(labels)
-        self._sheet = Sheet(Scope.TARGET, config.buckets, config.detail, (*labels, "target"))
-        self._watched: dict[str, effects.Watched] = {}
+        self._scope_layout = ScopeLayout(Scope.TARGET, config.buckets, config.detail, (*labels, "target"))
+        self._targets: dict[str, effects.TargetMetrics] = {}
         self._subjects: dict[str, Subject] = {}
-        self._own = Subject(Sheet(Scope.MONITOR, config.buckets, config.detail, ()), {})
+        self._own = Subject(ScopeLayout(Scope.MONITOR, config.buckets, config.detail, ()), {})
         self._lock = threading.Lock()
         """Guards the monitor's own numbers: sinks report failures from their threads."""
         self._others = CollectorRegistry()
         self.registry = registry or CollectorRegistry()
         """A registry of prometheus_client with the same numbers."""
-        self.registry.register(Collector([(self._sheet, self._subjects), (self._own.sheet, {"": self._own})]))
+        self.registry.register(
+            Collector([(self._scope_layout, self._subjects), (self._own.scope_layout, {"": self._own})])
+        )
         for theirs in (ProcessCollector(registry=None), PlatformCollector(registry=None)):
             self._others.register(theirs)
             self.registry.register(theirs)
@@ -70,16 +72,16 @@ class Metrics:
         labels = {"target": target.name, **{name: target.labels.get(name, "") for name in self.labels}}
         info = (target.protocol, host_of(target.url), target.model or "", target.upstream or "")
         _check_values([*labels.values(), *info])
-        watched = self._watched.get(target.name)
-        if watched is None:
-            watched = self._watched[target.name] = effects.Watched(Subject(self._sheet, labels))
-            self._subjects[target.name] = watched.subject
+        target_metrics = self._targets.get(target.name)
+        if target_metrics is None:
+            target_metrics = self._targets[target.name] = effects.TargetMetrics(Subject(self._scope_layout, labels))
+            self._subjects[target.name] = target_metrics.subject
             if target.price is not None:
-                watched.subject.set("chat_stream_price_total", 0.0, (target.price.currency,))
-        elif watched.subject.labels != labels:
-            watched.subject.relabel(labels)
-        effects.export_config(watched.subject, target, info)
-        self._set("chat_monitor_targets", len(self._watched))
+                target_metrics.subject.set("chat_stream_price_total", 0.0, (target.price.currency,))
+        elif target_metrics.subject.labels != labels:
+            target_metrics.subject.relabel(labels)
+        effects.export_config(target_metrics.subject, target, info)
+        self._set("chat_monitor_targets", len(self._targets))
 
     def relabel(self, labels: Sequence[str]) -> None:
         """Set other label names of the config; every number continues, and `add` sets the label values."""
@@ -89,13 +91,13 @@ class Metrics:
         if mistakes:
             raise ValueError("; ".join(mistakes))
         self.labels = tuple(labels)
-        self._sheet.share((*labels, "target"))
+        self._scope_layout.set_label_names((*labels, "target"))
 
     def remove(self, name: str) -> None:
         """Stop exporting a target."""
-        self._watched.pop(name, None)
+        self._targets.pop(name, None)
         self._subjects.pop(name, None)
-        self._set("chat_monitor_targets", len(self._watched))
+        self._set("chat_monitor_targets", len(self._targets))
 
     def paused(self, name: str, *, now: bool) -> None:
         """Set whether a target is paused."""
@@ -109,22 +111,22 @@ class Metrics:
 
     def suspects(self, name: str, suspicions: Iterable[Suspicion]) -> None:
         """Set the suspects of a target's incident: evidence may come from probes of other targets."""
-        watched = self._watched.get(name)
-        if watched is not None:
-            effects.export_suspects(watched.subject, suspicions)
+        target_metrics = self._targets.get(name)
+        if target_metrics is not None:
+            effects.export_suspects(target_metrics.subject, suspicions)
 
     def skipped(self, name: str, reason: str) -> None:
         """Count a scheduled probe that was not made."""
         if (reason,) not in SKIPS:
             raise ValueError(f"{reason!r} is not a reason to skip a probe")
-        watched = self._watched.get(name)
-        if watched is not None:
-            watched.subject.add("chat_stream_probes_skipped_total", values=(reason,))
+        target_metrics = self._targets.get(name)
+        if target_metrics is not None:
+            target_metrics.subject.add("chat_stream_probes_skipped_total", values=(reason,))
 
     def _set_of_target(self, name: str, family: str, number: float | None) -> None:
-        watched = self._watched.get(name)
-        if watched is not None:
-            watched.subject.set(family, number)
+        target_metrics = self._targets.get(name)
+        if target_metrics is not None:
+            target_metrics.subject.set(family, number)
 
     def restore(
         self, name: str, state: ConfirmedState, last_probe: float | None = None, last_success: float | None = None
@@ -133,12 +135,12 @@ class Metrics:
 
         Its next probe may be due only after an interval; until then it must not look like a target that is not probed.
         """
-        watched = self._watched.get(name)
-        if watched is not None:
-            watched.state = replace(state)
-            effects.export_state(watched)
-            watched.subject.set("chat_stream_last_probe_timestamp_seconds", last_probe)
-            watched.subject.set("chat_stream_last_success_timestamp_seconds", last_success)
+        target_metrics = self._targets.get(name)
+        if target_metrics is not None:
+            target_metrics.state = replace(state)
+            effects.export_state(target_metrics)
+            target_metrics.subject.set("chat_stream_last_probe_timestamp_seconds", last_probe)
+            target_metrics.subject.set("chat_stream_last_success_timestamp_seconds", last_success)
 
     # -- observations ----------------------------------------------------------------------------------------------
 
@@ -154,9 +156,9 @@ class Metrics:
             )
             return
         self._observe_ourselves(observation)
-        watched = self._watched.get(observation.target.name)
-        if watched is not None:
-            effects.observe(watched, observation)
+        target_metrics = self._targets.get(observation.target.name)
+        if target_metrics is not None:
+            effects.observe(target_metrics, observation)
 
     def _observe_ourselves(self, observation: Observation) -> None:
         if observation.schedule_delay is not None:
@@ -251,21 +253,21 @@ class Metrics:
         """
         form = openmetrics_version(accept)
         content_type = PLAIN if form is None else OPENMETRICS.format(form)
-        return self._pieces(rich=form is not None), content_type
+        return self._pieces(openmetrics=form is not None), content_type
 
-    def _pieces(self, *, rich: bool) -> Iterator[bytes]:
+    def _pieces(self, *, openmetrics: bool) -> Iterator[bytes]:
         rows, written = [], 0
         for subject in list(self._subjects.values()):
             written += subject.refresh()
-            rows.append(subject.rich if rich else subject.plain)
+            rows.append(subject.openmetrics if openmetrics else subject.plain)
             if written >= WRITTEN:
                 written = 0
                 yield b""
         with self._lock:
             self._own.refresh()
-            own = self._own.rich if rich else self._own.plain
-        snapshot = [(self._sheet, rows), (self._own.sheet, [own])]
-        yield from pieces(snapshot, others(self._others, rich=rich), rich=rich)
+            own = self._own.openmetrics if openmetrics else self._own.plain
+        snapshot = [(self._scope_layout, rows), (self._own.scope_layout, [own])]
+        yield from pieces(snapshot, others(self._others, openmetrics=openmetrics), openmetrics=openmetrics)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Return the whole exposition at once, and its content type."""
@@ -311,14 +313,14 @@ def _check_values(values: Sequence[str]) -> None:
 def series_per_target(config: settings.MetricsSettings | None = None) -> int:
     """Return the largest number of series of one target: every failure has occurred, and it has a budget."""
     config = config or settings.MetricsSettings()
-    return Sheet(Scope.TARGET, config.buckets, config.detail, ("target",)).most_series()
+    return ScopeLayout(Scope.TARGET, config.buckets, config.detail, ("target",)).most_series()
 
 
 def bytes_per_target(config: settings.MetricsSettings | None = None, labels: Mapping[str, str] | None = None) -> int:
     """Return the approximate size of these in a scrape, for a target with `labels` (including its name)."""
     config = config or settings.MetricsSettings()
     labels = labels or {"target": "target-0001"}
-    subject = Subject(Sheet(Scope.TARGET, config.buckets, config.detail, labels), labels)
+    subject = Subject(ScopeLayout(Scope.TARGET, config.buckets, config.detail, labels), labels)
     for place in range(len(subject.cells)):
         subject.cells[place] = 1.5
     for pair in CAUSES_OF_FAILURE:

@@ -281,7 +281,7 @@ def test_a_target_keeps_the_last_pairs_of_failures() -> None:
     """Beyond its bound a target forgets the pair that was seen longest ago, and its exemplar with it."""
     metrics = Metrics()
     metrics.add(GATEWAY)
-    subject = metrics._watched["gateway"].subject
+    subject = metrics._targets["gateway"].subject
     for number in range(40):
         subject.add("chat_stream_failures_total", values=("truncated", f"cause{number % 39}"))
     found = {cause for _, cause in series(metrics, "chat_stream_failures_total")}
@@ -294,7 +294,7 @@ def test_what_is_not_finite_is_never_observed(metrics: Metrics) -> None:
     """NaN and infinity leave histograms and counters alone, and make a gauge absent."""
     metrics.lag(float("nan"))
     metrics.lag(float("inf"))
-    subject = metrics._watched["gateway"].subject
+    subject = metrics._targets["gateway"].subject
     subject.add("chat_stream_chunks_total", float("nan"))
     subject.add("chat_stream_chunks_total", -1)
     metrics.observe(whole(certificate_expiry=float("nan"), check=CheckResult("count", None, float("inf"))))

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor.settings import Buckets
 from monitor.settings import MetricsSettings as Detail
 from monitor.sinks.metrics import exposition
-from monitor.sinks.metrics.exposition import Sheet, Subject, generate_openmetrics
+from monitor.sinks.metrics.exposition import ScopeLayout, Subject, generate_openmetrics
 from monitor.sinks.metrics.families import Scope
 from monitor.sinks.metrics.sink import Metrics
 from monitor.stream.events import Fault
@@ -80,13 +80,13 @@ def test_a_histogram_counts_as_prometheus_clients_does(numbers: list[float]) -> 
     registry = CollectorRegistry()
     name, buckets = "chat_stream_max_gap_seconds", Buckets()
     oracle = Histogram(name, "The longest gap of each stream.", ["target"], registry=registry, buckets=buckets.gap)
-    subject = Subject(Sheet(Scope.TARGET, buckets, "full", ["target"]), {"target": "t"})
+    subject = Subject(ScopeLayout(Scope.TARGET, buckets, "full", ["target"]), {"target": "t"})
     for number in numbers:
         oracle.labels("t").observe(number)
         subject.observe(name, number)
     subject.refresh()
     oracle.labels("t")
-    layout = subject.sheet.named[name]
+    layout = subject.scope_layout.by_name[name]
     assert layout is not None
     theirs = [row for row in generate_latest(registry).splitlines(keepends=True) if b"_created" not in row]
     assert layout.plain_head + subject.plain[layout.index] == b"".join(theirs)
@@ -98,10 +98,10 @@ def test_exemplars_lead_to_the_probe() -> None:
     metrics.add(GATEWAY)
     metrics.observe(cut(probe_id="01JAAA"))
     metrics.observe(whole(probe_id="01JBBB"))
-    rich = metrics.render(OPENMETRICS)[0].decode().splitlines()
-    first = next(row for row in rich if 'first_chunk_seconds_bucket{le="0.32"' in row)
+    openmetrics = metrics.render(OPENMETRICS)[0].decode().splitlines()
+    first = next(row for row in openmetrics if 'first_chunk_seconds_bucket{le="0.32"' in row)
     assert first.endswith(' 2.0 # {probe_id="01JBBB"} 0.2 1795385400.923')
-    truncated = next(row for row in rich if 'truncated_total{cause="incomplete_body"' in row)
+    truncated = next(row for row in openmetrics if 'truncated_total{cause="incomplete_body"' in row)
     assert truncated.endswith(' 1.0 # {probe_id="01JAAA"} 1.0 1795385400.823')
     assert b"01JAAA" not in metrics.render()[0]
 
@@ -118,7 +118,7 @@ def test_an_id_that_no_exemplar_can_carry_is_left_out(probe_id: str) -> None:
 def test_an_exemplar_goes_with_its_series() -> None:
     """When a target forgets the oldest pair of failures, its exemplar is forgotten too."""
     metrics = busy(labels=())
-    subject = metrics._watched["gateway"].subject
+    subject = metrics._targets["gateway"].subject
     for number in range(38):
         subject.add("chat_stream_failures_total", values=("empty", f"cause{number}"))
     subject.refresh()
@@ -130,9 +130,9 @@ def test_parsers_read_both_formats() -> None:
     metrics = busy()
     plain = list(text_string_to_metric_families(ours(metrics.render()[0]).decode()))
     text = metrics.render(OPENMETRICS)[0].decode()
-    rich = list(openmetrics_parser.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
+    openmetrics = list(openmetrics_parser.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
     read = {(sample.name, *sorted(sample.labels.items())) for family in plain for sample in family.samples}
-    also = {(sample.name, *sorted(sample.labels.items())) for family in rich for sample in family.samples}
+    also = {(sample.name, *sorted(sample.labels.items())) for family in openmetrics for sample in family.samples}
     assert read <= also
     assert ("chat_stream_accepted_total", ("env", ""), ("target", AWKWARD), ("team", AWKWARD), ("zone", "z")) in read
 
@@ -173,7 +173,7 @@ def test_pieces_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = busy()
     parts = list(metrics.pieces(OPENMETRICS)[0])
     assert ours(b"".join(parts)) == ours(metrics.render(OPENMETRICS)[0])
-    largest = max(len(text) for subject in metrics._subjects.values() for text in subject.rich)
+    largest = max(len(text) for subject in metrics._subjects.values() for text in subject.openmetrics)
     assert max(map(len, parts[:-1])) < 1000 + largest + 2000
     assert len(parts) > 20
 
@@ -181,7 +181,7 @@ def test_pieces_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_what_changed_is_written_again() -> None:
     """A skip touches one family: every other text is the same object as before."""
     metrics = busy()
-    subject = metrics._watched["gateway"].subject
+    subject = metrics._targets["gateway"].subject
     subject.refresh()
     before = subject.plain
     metrics.skipped("gateway", "overlap")
@@ -194,7 +194,7 @@ def test_only_what_changed_is_written_again() -> None:
 
 def test_an_unknown_name_is_a_bug_that_shows() -> None:
     """A family that is not in the table cannot be counted by accident."""
-    subject = Subject(Sheet(Scope.TARGET, Buckets(), "full", ["target"]), {"target": "t"})
+    subject = Subject(ScopeLayout(Scope.TARGET, Buckets(), "full", ["target"]), {"target": "t"})
     with pytest.raises(KeyError):
         subject.add("chat_stream_typo_total")
 
