@@ -64,7 +64,8 @@ def _figure(found: Found, cell: str, *path: str, client: str = DAEMON) -> float 
     value: Any = found.get((cell, client))
     for key in path:
         value = value.get(key) if value is not None else None
-    return value
+    figure: float | None = value
+    return figure
 
 
 def _times(more: float | None, less: float | None) -> float | None:

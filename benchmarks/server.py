@@ -85,7 +85,7 @@ def build(into: Path) -> Tools:
     if compiler is None:
         raise SystemExit("benchmark: a C compiler is needed (Debian: apt install gcc libc6-dev libssl-dev)")
     (into / "huffman.h").write_text(_huffman())
-    flags = [compiler, "-O2", "-Wall", "-Wextra", "-I", into]
+    flags: list[str | Path] = [compiler, "-O2", "-Wall", "-Wextra", "-I", into]
     tls = _compiled([*flags, "-DWITH_TLS", "-o", into / "truth", HERE / "truth.c", "-lssl", "-lcrypto"])
     if not tls:
         subprocess.run([*flags, "-o", into / "truth", HERE / "truth.c"], check=True)
