@@ -37,13 +37,13 @@ def result(output: str) -> tuple[int, str]:
     audited = [one for one in packages if "vulns" in one]
     if not audited:
         return 0, f"skipped: no source of advisories can be reached; {_LIST}"
-    found = [_told(one, vuln) for one in audited for vuln in one["vulns"]]
+    found = [_described(one, vuln) for one in audited for vuln in one["vulns"]]
     skipped = [one["name"] for one in packages if "vulns" not in one]
     words = found or [f"{len(audited)} packages, no known advisory"]
     return int(bool(found)), "\n".join([*words, *(f"{name}: not known to the source" for name in skipped)])
 
 
-def _told(package: dict[str, Any], vuln: dict[str, Any]) -> str:
+def _described(package: dict[str, Any], vuln: dict[str, Any]) -> str:
     fixed = ", ".join(vuln.get("fix_versions", ())) or "no version yet"
     return f"{package['name']} {package['version']}: {vuln['id']}, fixed in {fixed}"
 

@@ -326,7 +326,7 @@ class Exchange:
         sent = protocol.request_sent_at
         if sent is not None and sent >= max(protocol.made_at, self.clock.issued) and not self.attempts.tunnelling:
             self.recorder.mark(Mark.REQUEST_SENT, self.clock.since(sent), self.clock.uncertainty)
-            self.info.own_delay = self.clock.own
+            self.info.own_delay = self.clock.own_delay
 
     def _peer(self) -> None:
         """Note the peer's address and the expiry of its certificate."""

@@ -1,4 +1,4 @@
-"""The clock of one request: our own turns move its zero, and what may be ours or the peer's is uncertain."""
+"""The clock of one request: our own delay moves its zero, and delay that may be the peer's is uncertain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def clock() -> Clock:
     """Return a clock that was started at a known time."""
     one = Clock()
     one.start()
-    one.zero = one.issued = one._turn = 100.0
+    one.zero = one.issued = one._working_since = 100.0
     return one
 
 
@@ -36,19 +36,19 @@ def test_only_waiting_counts(clock: Clock) -> None:
     assert clock.wait_ends(102.1)[0] == pytest.approx(0.2)
     clock.established()
     clock.wait_begins(105.0)
-    assert clock.own == pytest.approx(0.5 + 1.4 + 2.9)
+    assert clock.own_delay == pytest.approx(0.5 + 1.4 + 2.9)
     assert clock.since(105.0) == pytest.approx(0.2)
     assert clock.issued == 100.0
 
 
-def test_bytes_that_come_in_our_turn_extend_the_wait(clock: Clock) -> None:
+def test_bytes_that_come_while_we_work_extend_the_wait(clock: Clock) -> None:
     """A flight of the handshake in two segments was waited for to its second; older news changes nothing."""
     clock.wait_begins(100.0)
     clock.wait_ends(100.1)
     clock.wait_ends(100.3, 0.01)
     clock.wait_ends(100.2, 0.5)
     clock.wait_begins(100.4)
-    assert clock.own == pytest.approx(0.1)
+    assert clock.own_delay == pytest.approx(0.1)
     assert clock.uncertainty == pytest.approx(0.01)
 
 
@@ -56,10 +56,10 @@ def test_a_second_send_in_a_row_changes_nothing(clock: Clock) -> None:
     """A second send while another party is waited for changes nothing."""
     clock.wait_begins(100.1)
     clock.wait_begins(100.2)
-    assert clock.own == pytest.approx(0.1)
+    assert clock.own_delay == pytest.approx(0.1)
     clock.established()
-    assert clock._turn is not None
-    assert clock._turn > 0
+    assert clock._working_since is not None
+    assert clock._working_since > 0
 
 
 def test_bytes_before_the_request_begin_no_wait(clock: Clock) -> None:
@@ -70,7 +70,7 @@ def test_bytes_before_the_request_begin_no_wait(clock: Clock) -> None:
     clock.wait_begins(100.3)
     clock.wait_ends(100.7)  # the server's tickets
     clock.wait_begins(101.0)
-    assert clock.own == pytest.approx(0.9)
+    assert clock.own_delay == pytest.approx(0.9)
     assert clock.since(101.0) == pytest.approx(0.1)
     assert clock.wait_ends(101.5)[0] == pytest.approx(0.6)
 
@@ -81,7 +81,7 @@ def test_a_peer_that_takes_no_more_is_waited_for(clock: Clock) -> None:
     clock.wait_begins(100.2)
     clock.send_blocked()
     clock.wait_begins(103.0)
-    assert clock.own == pytest.approx(0.2)
+    assert clock.own_delay == pytest.approx(0.2)
     assert clock.since(103.0) == pytest.approx(2.8)
 
 
@@ -92,7 +92,7 @@ def test_a_second_attempt_waits_again(clock: Clock) -> None:
     clock.start()
     clock.wait_begins(100.5)
     clock.wait_begins(100.9)
-    assert clock.own == pytest.approx(0.5)
+    assert clock.own_delay == pytest.approx(0.5)
 
 
 def test_doubts_add_up(clock: Clock) -> None:

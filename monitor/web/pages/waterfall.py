@@ -166,7 +166,7 @@ def _events(lane: geometry_of.Lane, total: float, sizes: Mapping[EventRow, int])
     return DrawnLane(
         _LANES[lane.name],
         f"{lane.name}: {count(len(cells), 'tick')}",
-        _told(lane),
+        _counts(lane),
         gaps=list(_gaps(lane, total)) if lane.name == OUTPUT else (),
         ticks=[Tick(percent(cell / _CELLS), percent(_top(size, most))) for cell, size in sorted(cells.items())],
         style=lane.name,
@@ -187,7 +187,7 @@ def _label(event: ProbeEvent, bar: Bar) -> tuple[str, str]:
     return _REST.get(event.phase, "rest"), style
 
 
-def _told(lane: geometry_of.Lane) -> str:
+def _counts(lane: geometry_of.Lane) -> str:
     if lane.name == OUTPUT:
         return f"{count(len(lane.events), 'chunk')}, {count(lane.reads, 'read')}"
     return count(len(lane.events), "event")
