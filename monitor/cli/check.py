@@ -46,7 +46,7 @@ from monitor.target import Http, Target
     "--shards",
     metavar="N",
     type=click.IntRange(1, 10_000),
-    help="With --plan: how many shards share the targets in each location; by default as many as are enough.",
+    help="Print the plan for this many shards in each location; --plan takes as many as are enough.",
 )
 def check(config_file: Path | None, *, connect: bool, plan: bool, shards: int | None) -> int:
     """Check a config and print every mistake with its line.
@@ -82,7 +82,7 @@ def check(config_file: Path | None, *, connect: bool, plan: bool, shards: int | 
     if not connect:
         for source in (one.name for one in config.settings.discovery if one.http_sd):
             click.echo(f"discovery {source}: its URLs are only read with --connect")
-    if plan:
+    if plan or shards is not None:
         _print_plan(config, shards)
     status = _try_connections(config) if connect else COMPLETE
     return FAILED_TO_TELL if wrong else status

@@ -64,6 +64,14 @@ def test_what_a_config_costs(cli: Cli, config: Path) -> None:
     assert re.fullmatch(r"memory, at most: MemoryMax=\d+M, if 3 streams are endless at once", memory)
 
 
+def test_a_number_of_shards_prints_the_plan(cli: Cli, config: Path) -> None:
+    """`--shards` is about the plan, which is printed without `--plan`, too."""
+    assert (
+        cli("check", "--config", config, "--shards", "2").out
+        == cli("check", "--config", config, "--plan", "--shards", "2").out
+    )
+
+
 def test_the_plan_of_shards(cli: Cli, config: Path) -> None:
     """With several processes, the plan says which sizes are those of each and which of all; a history has its share."""
     config.write_text(config.read_text() + "[history]\npath = 'history.db'\nmax_bytes = '1MiB'\n")
