@@ -32,10 +32,11 @@ _LOOKS_SECRET = re.compile(
     r"|\b((?:sk|pk|rk|gsk|xai|hf)[-_][A-Za-z0-9_-]{8,}))"
 )
 _ESCAPE = re.compile(
+    r"(?=[%\\&=\0])(?:"  # first, for speed: a text without these characters has no escape
     r"(?P<percent>(?:%[0-9A-Fa-f]{2})+)|(?P<utf16>(?:[\\%]u[0-9A-Fa-f]{4})+)|(?P<byte>(?:\\x[0-9A-Fa-f]{2})+)"
     r"|(?P<octal>(?:\\[0-3][0-7]{2})+)|\\(?:u\{(?P<braced>[0-9A-Fa-f]{1,6})\}|U(?P<utf32>00[0-9A-Fa-f]{6}))"
     r"|(?P<nothing>\0+|[=\\]\r?\n[ \t]*)|\\(?P<plain>[^ux\0])"
-    r"|(?P<entity>&(?:\#0{0,20}[0-9]{1,7};?|\#[xX]0{0,20}[0-9A-Fa-f]{1,6};?|[A-Za-z][A-Za-z0-9]{1,30};))"
+    r"|(?P<entity>&(?:\#0{0,20}[0-9]{1,7};?|\#[xX]0{0,20}[0-9A-Fa-f]{1,6};?|[A-Za-z][A-Za-z0-9]{1,30};)))"
 )
 _NESTED = 2
 """How often encoded bytes may be inside encoded bytes."""
@@ -120,6 +121,8 @@ class Redactor:
             for data in decode(match[0])
             if _is_text(data)
         ]
+        if not decoded:
+            return
         ends = list(accumulate(len(data) + 1 for data, _ in decoded))
         joined = b"\n".join(data for data, _ in decoded).decode("latin-1")
         yield from {decoded[bisect_right(ends, first)][1] for first, _ in self._found(joined, nested)}
