@@ -55,8 +55,8 @@ class HeadSplitter:
 
 BROKEN = "the framing does not parse"
 CROWDED = "many times more bytes of framing than of payload"
-FRAMING_PER_BYTE = 8
-"""Bytes on the wire for each byte of payload, at most, besides the first `HEAD_BYTES`: chunks of one byte take six."""
+FRAMING_PER_BYTE = 16
+"""Bytes on the wire for each byte of payload, at most, besides the first `HEAD_BYTES`: one alone takes six to ten."""
 _ANSWERED = "another HTTP response in place of a chunk's size"
 
 

@@ -32,7 +32,7 @@ from h2.exceptions import (
 from h2.settings import SettingCodes, Settings
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
-from monitor.http.framing import HEAD_BYTES, HEAD_LINE, HEADERS, KIB
+from monitor.http.framing import CROWDED, FRAMING_PER_BYTE, HEAD_BYTES, HEAD_LINE, HEADERS, KIB
 from monitor.http.h2_frames import HEADS, DataPart, Flag, Frame, FrameError, FrameSplitter, FrameType
 from monitor.stream.endings import EndKind
 
@@ -41,6 +41,8 @@ _WINDOW = 1 << 20
 _DEFAULT_WINDOW = 65535
 _BURST, _PER_SECOND = 1000, 50
 """Frames that carry no part of a response: this many at once, and this many more a second, before it is a flood."""
+_ROOM = 2 * HEAD_BYTES
+"""Bytes besides the payload, and what it may take, until the padding of DATA frames is a flood: a head, and as many."""
 _CONTINUATIONS = 32
 """Frames of one header block, twice what the largest one needs; with empty ones it could be endless."""
 _GOAWAY_BYTES = 8
@@ -106,6 +108,7 @@ class Http2Connection:
         """The stream of the request; 0 if there is none."""
         self._unsent = b""
         self._block, self._continuations = 0, 0
+        self._spare = _ROOM
         self._others = 0
         self._began: float | None = None
         self._answered = False
@@ -125,7 +128,7 @@ class Http2Connection:
         """Open a stream and send as much as the peer's window allows."""
         self._stream = self._h2.get_next_available_stream_id()
         self._answered, self._declared, self._received, self.answer_bytes = False, None, 0, 0
-        self._others, self._began, self._failure = 0, None, ""
+        self._others, self._began, self._failure, self._spare = 0, None, "", _ROOM
         fields = [HeaderTuple(name, value) for name, value in pseudo.items()]
         for name, value in headers:
             lower = name.lower()
@@ -175,9 +178,11 @@ class Http2Connection:
         """Take data read at `at`, in seconds of any clock, and return its events; `StreamEnd` comes last."""
         if self.broken:
             return
+        self._spare -= len(data)
         try:
             for one in self._splitter.split(data):
                 yield from self._part(one) if isinstance(one, DataPart) else self._frame(one, at)
+            self._bear_padding()
         except FrameError as error:
             yield from self._fault(str(error))
 
@@ -187,6 +192,7 @@ class Http2Connection:
         if not self._answered:
             raise FrameError("DATA before the response's HEADERS")
         self._received += len(part.data)
+        self._spare += FRAMING_PER_BYTE * len(part.data)
         self.answer_bytes += len(part.data)
         yield Payload(part.data)
 
@@ -223,6 +229,10 @@ class Http2Connection:
         self._began = at if self._began is None else self._began
         if self._others > _BURST + _PER_SECOND * (at - self._began):
             raise FrameError(f"a flood of {_name(frame.kind)} frames")
+
+    def _bear_padding(self) -> None:
+        if self._spare < 0:
+            raise FrameError(CROWDED)
 
     def _bear_head(self, frame: Frame) -> None:
         self.answer_bytes += len(frame.wire)

@@ -10,6 +10,7 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from hpack import Decoder
 
+from monitor.http.framing import CROWDED
 from monitor.http.h2_connection import Answer, Http2Connection, Http2Output, Payload, StreamEnd, code_name
 from monitor.http.h2_frames import Flag, FrameSplitter
 from monitor.http.h2_frames import FrameType as Type
@@ -183,6 +184,14 @@ def test_what_breaks_inside_a_body() -> None:
     assert end_of(HEAD, more) == StreamEnd(EndKind.MALFORMED, "an invalid WINDOW_UPDATE frame")
     for empty in (wire.data(1, b""), padding):
         assert end_of(HEAD, empty * FLOOD) == StreamEnd(EndKind.MALFORMED, "a flood of DATA frames")
+
+
+def test_data_that_is_nearly_all_padding() -> None:
+    """Padding without end is ended, however little payload is in each frame; payload in frames of one byte is not."""
+    padded = wire.frame(Type.DATA, b"\xffx" + bytes(255), flags=Flag.PADDED, stream=1)
+    assert end_of(HEAD, *[padded * 100] * 25) == StreamEnd(EndKind.MALFORMED, CROWDED)
+    found = events_of(asked(), HEAD, *[wire.data(1, b"x") * 1000] * 60)
+    assert found[1:] == [Payload(b"x")] * 60_000
 
 
 @pytest.mark.parametrize(
