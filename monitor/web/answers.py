@@ -21,6 +21,17 @@ from monitor.web.target_view import TargetView
 
 _T = TypeVar("_T")
 API = "/api/v1"
+HEADERS = {
+    "Content-Security-Policy": pages.CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Server": "chat-monitor",
+}
+"""Headers that every response has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,25 +14,15 @@ from aiohttp import hdrs, web
 from aiohttp.http import HttpProcessingError, HttpVersion10, HttpVersion11
 from aiohttp.typedefs import Handler
 
-from monitor.web import guard, pages
+from monitor.web import guard
 from monitor.web.access import BusyError
-from monitor.web.answers import STATE, problem
+from monitor.web.answers import HEADERS, STATE, problem
 from monitor.web.server import CROWDED
 
 PROBE_PATH = "/probe"
 """A GET route that starts a probe: links from other sites are refused."""
 BODY_BYTES = 16 * 1024
 """The most of a request's body."""
-_HEADERS = {
-    "Content-Security-Policy": pages.CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-    "Server": "chat-monitor",
-}
 MOST_WRITTEN = 16
 """Responses that are written at once before slow readers are dropped: each may hold a whole exposition in memory."""
 SLOW_SECONDS = 2.0
@@ -62,7 +52,7 @@ class RequestLog(logging.LoggerAdapter[logging.Logger]):
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add the headers that every response has."""
     access = request.app[STATE].access
-    response.headers.update(_HEADERS)
+    response.headers.update(HEADERS)
     response.headers.update(access.headers if access else {})
 
 

@@ -10,11 +10,13 @@ import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from monitor.keys.values import host_port
+from monitor.web.answers import HEADERS
 
 SHUTDOWN_SECONDS = 2.0
 PATIENCE = 10.0
@@ -151,6 +153,24 @@ async def _of_host(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
+class _Handler(web.RequestHandler):
+    """A connection whose invalid requests get a response like others': aiohttp's own has the request's bytes."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it repeats the request
+    ) -> web.StreamResponse:
+        """Return the response to a request that could not be parsed."""
+        response = super().handle_error(request, status, exc, f"{status} {HTTPStatus(status).phrase}\n")
+        response.headers.update(HEADERS)
+        return response
+
+
 class _Acceptor:
     """Accepts connections, at most so many: those that wait for a handshake or a request make room for others.
 
@@ -209,10 +229,14 @@ class _Acceptor:
         within = HANDSHAKE_SECONDS if self._tls is not None else None
         with suppress(OSError):  # a handshake that failed or took too long: the peer's fault, and no news
             _, handler = await loop.connect_accepted_socket(
-                self._server, connection, ssl=self._tls, ssl_handshake_timeout=within
+                self._handler, connection, ssl=self._tls, ssl_handshake_timeout=within
             )
-            assert isinstance(handler, web.RequestHandler), "the server makes these"
             self._begun_at[handler] = loop.time()
+
+    def _handler(self) -> web.RequestHandler:
+        handler = self._server()
+        handler.__class__ = _Handler  # aiohttp makes it, and takes no other class
+        return handler
 
     def _begun(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
         self._opening.pop(task, None)

@@ -15,6 +15,7 @@ import trustme
 from aiohttp import web
 
 from monitor.record.observation import Observation
+from monitor.web.answers import HEADERS
 from monitor.web.app import application
 from monitor.web.server import ListenError, _why, bounded, serve
 from monitor.web.source import RefusedError
@@ -32,6 +33,22 @@ async def test_a_free_port_is_named() -> None:
         await server.close()
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.get(f"http://127.0.0.1:{server.port}/-/healthy")
+
+
+@pytest.mark.parametrize("broken", [b"<b>mine", b"GET / HTTP/1.1\r\n<b>mine\r\n\r\n", b"GET /" + b"<b>mine" * 1_200])
+async def test_an_invalid_request_is_not_repeated(broken: bytes) -> None:
+    """A response to what is not HTTP has the headers of all responses, and nothing of the request."""
+    server = await serve(application(a_daemon().source()), [("127.0.0.1", 0)])
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(broken + b"\r\n\r\n")
+        head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+        writer.close()
+    finally:
+        await server.close()
+    assert head.splitlines()[0].endswith(" 400 Bad Request")
+    assert body == "400 Bad Request\n"
+    assert {f"{name}: {value}" for name, value in HEADERS.items()} <= {*head.split("\r\n")}
 
 
 async def test_a_taken_port() -> None:
