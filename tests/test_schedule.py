@@ -451,8 +451,10 @@ async def test_each_target_has_its_turn(script: Scripted, make: Make, limits: di
     schedule.begin(a_target("first"), 0.0)
     await script.until(lambda: bool(script.asked))
     start(schedule, [a_target("second", interval=0.01)])
+    await script.until(lambda: "second" in schedule.waiting)
+    before = script.skipped["second", "overlap"]  # a tick may be due before its task runs, on a busy machine
     await script.until(lambda: script.skipped["second", "concurrency"] >= 3)
-    assert not script.skipped["second", "overlap"]
+    assert script.skipped["second", "overlap"] == before
     schedule.begin(a_target("third"), 0.0)
     script.release.set()
     await script.until(lambda: len(script.observed) >= 3)
