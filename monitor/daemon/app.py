@@ -15,6 +15,7 @@ from monitor import schedule
 from monitor.budget import Budget
 from monitor.config import Config
 from monitor.daemon import systemd
+from monitor.daemon.heap import use_one_heap
 from monitor.daemon.maintenance import resting, restore_windows
 from monitor.daemon.observations import history_sink, probe_of, through_sinks
 from monitor.daemon.parts import Load, Parts, cancel_all, collections_paused, every, in_slices, status
@@ -64,6 +65,7 @@ async def watch(  # noqa: PLR0913 - the config and the callbacks
     """Probe a config's targets until a stop is requested, then drain; ListenError or StartError if it cannot start."""
     settings = config.settings
     gc.set_threshold(*_COLLECT)
+    use_one_heap()
     metrics = Metrics(settings.metrics)
     targets = await targets_of(config, ())
     recent, budget = RecentProbes(len(targets)), Budget(config.tokens_per_day)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
@@ -156,18 +155,6 @@ def collections_paused() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-malloc_trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
-
-
-def release_freed_memory() -> None:
-    """Give memory that was freed back to the system, as glibc can: it keeps what lies below a block in use.
-
-    It takes some milliseconds, without Python's lock: call it in a thread.
-    """
-    if malloc_trim is not None:
-        malloc_trim(0)
 
 
 def status(parts: Parts) -> str:

@@ -13,7 +13,8 @@ from monitor.config import ConfigError
 from monitor.config.include import fingerprint
 from monitor.config.secrets import Places
 from monitor.daemon import systemd
-from monitor.daemon.parts import Load, Parts, collections_paused, release_freed_memory, status
+from monitor.daemon.heap import release_freed_memory
+from monitor.daemon.parts import Load, Parts, collections_paused, status
 from monitor.daemon.secret_files import SecretFiles, shown
 from monitor.daemon.secrets import secrets_in
 from monitor.daemon.sources import discovery_of, keep_discovering

@@ -7,16 +7,13 @@ import errno
 import gc
 import json
 import logging
-import platform
-import resource
 import weakref
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from monitor.daemon.parts import SLICE, collections_paused, in_slices, release_freed_memory
+from monitor.daemon.parts import SLICE, collections_paused, in_slices
 from monitor.keys.secret import Secret
 from monitor.lab.server import Lab
 from monitor.probe.run import Prober
@@ -83,25 +80,6 @@ def test_no_cycles_are_looked_for_while_many_objects_are_made() -> None:
     assert gc.isenabled()
     gc.collect()
     assert ended() is None
-
-
-def resident() -> int:
-    """Return how many bytes of this process are in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no malloc_trim")
-def test_freed_memory_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What lies below a block in use stays with the process until then; without glibc nothing is done."""
-    blocks = [bytes(2000) for _ in range(20_000)]
-    above = blocks[-1]
-    held = resident()
-    del blocks
-    release_freed_memory()
-    assert resident() < held - 20_000_000
-    assert len(above) == 2000
-    monkeypatch.setattr("monitor.daemon.parts.malloc_trim", None)
-    release_freed_memory()
 
 
 async def test_a_bug_beside_the_schedule_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
