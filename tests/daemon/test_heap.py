@@ -10,17 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from monitor.daemon.heap import release_freed_memory
+from monitor.daemon.heap import release_freed_memory, use_one_heap
 
 needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have one heap")
 _THREADS = """
 import ctypes, sys, threading
-from monitor.daemon import heap
+from monitor.daemon.heap import use_one_heap
 
-if sys.argv[1] == "another library":
-    heap.mallopt = None
-if sys.argv[1] != "unset":
-    heap.use_one_heap()
+if sys.argv[1] == "one":
+    use_one_heap()
 together = threading.Barrier(4)
 
 
@@ -39,12 +37,22 @@ ctypes.CDLL(None).malloc_stats()
 
 
 @needs_glibc
-@pytest.mark.parametrize("which", ["one", "unset", "another library"])
+@pytest.mark.parametrize("which", ["one", "many"])
 def test_threads_share_a_heap(which: str) -> None:
-    """Four threads that allocate at once have one heap, and without the setting, which only glibc has, more."""
+    """Four threads that allocate at once have one heap, and without the setting more."""
     done = subprocess.run([sys.executable, "-c", _THREADS, which], stderr=subprocess.PIPE, text=True, check=True)
     heaps = done.stderr.count("Arena ")
     assert heaps == 1 if which == "one" else heaps > 1
+
+
+def test_the_setting_is_that_of_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """M_ARENA_MAX is set to one heap; a C library without options is left as it is."""
+    calls: list[tuple[int, int]] = []
+    monkeypatch.setattr("monitor.daemon.heap.mallopt", lambda *option: calls.append(option))
+    use_one_heap()
+    monkeypatch.setattr("monitor.daemon.heap.mallopt", None)
+    use_one_heap()
+    assert calls == [(-8, 1)]
 
 
 def resident() -> int:
