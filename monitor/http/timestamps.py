@@ -45,6 +45,8 @@ _LONGEST_POLL = 0.25
 """Seconds: a poll that took longer than requested shows that the process was stopped."""
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _TCP_INFO = struct.Struct("@68xI28xI")  # linux/tcp.h: the smoothed round trip in us, the retransmitted segments
+_PEER_ENDED = frozenset({7, 8})
+"""TCP_CLOSE and TCP_CLOSE_WAIT of linux/tcp_states.h, the first byte of TCP_INFO."""
 _QUEUED = "/proc/thread-self/schedstat"
 """Linux's schedstat of a thread: ns on a core, ns in the run queue, time slices."""
 
@@ -364,10 +366,13 @@ class TimestampedSocket(socket.socket):
             return False
 
     def _end_waits(self) -> bool:
-        """Whether the peer's end has arrived after the bytes that were read."""
+        """Whether the peer's end has arrived after the bytes that were read.
+
+        The kernel is asked for the state: a peek would take a reset, and the next read would return an end.
+        """
         try:
-            return not super().recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except OSError:
+            return super().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _PEER_ENDED
+        except (OSError, AttributeError):
             return False
 
     def _failed(self, error: OSError) -> None:

@@ -145,6 +145,24 @@ def test_the_end_may_have_replaced_the_time_of_the_last_byte(pair: Pair) -> None
     assert sock.recv(100) == b""
 
 
+def test_a_reset_after_a_late_read_is_read_as_a_reset(pair: Pair) -> None:
+    """Whether the end waits is found out without taking it: the read after the bytes raises the reset."""
+    sock, peer = pair
+    before = time.monotonic()
+    while time.monotonic() < before + 5e-3:
+        continue
+    peer.send(b"hello")
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    ended = select.poll()
+    ended.register(sock, select.POLLRDHUP)
+    assert ended.poll(WITHIN * 1000)
+    assert sock.recv(100) == b"hello"
+    with pytest.raises(ConnectionResetError):
+        sock.recv(100)
+    assert sock.reset_at is not None
+
+
 def test_a_full_read_does_not_know_its_last_byte(pair: Pair) -> None:
     """The kernel merges waiting segments and keeps the last one's time: after a full read, that of a later byte."""
     sock, peer = pair
