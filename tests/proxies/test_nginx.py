@@ -68,7 +68,8 @@ async def test_its_read_timeout_cuts_a_model_that_thinks(nginx: Nginx, during: D
         observation = await during(f"{proxy.url}/openai-chat/stall?after=3&framing=close")
     assert verdict(observation) == "truncated/incomplete_body"
     assert observation.recording.chunks == 3
-    assert observation.tail is None or observation.tail >= 0.9
+    # a busy nginx passes the last chunk on late, and has begun to wait before that
+    assert observation.tail is None or observation.tail >= 0.5
 
 
 async def test_its_read_timeout_is_suspected(nginx: Nginx, during: During, lab_port: int) -> None:
