@@ -23,7 +23,7 @@ class DemoTarget(NamedTuple):
     expect: str
 
 
-SCENES = (
+TARGETS = (
     DemoTarget("chat", "openai-chat", "ok", "ok"),
     DemoTarget("chatchat", "chatchat", "ok", "ok"),
     DemoTarget("chatchat-agent", "chatchat-agent", "ok", "ok"),
@@ -32,13 +32,13 @@ SCENES = (
     DemoTarget("cut-by-fin", "openai-chat", "cut?after=12&by=fin", "truncated/incomplete_body"),
     DemoTarget("cut-by-reset", "openai-chat", "cut?after=12&by=rst", "truncated/reset"),
     DemoTarget("cut-in-silence", "chatchat", "clean-cut?after=12", "truncated/no_terminator"),
-    DemoTarget("cut-seen-by-the-check", "chatchat-kb", "clean-cut?after=12", "truncated/incomplete_answer"),
-    DemoTarget("hung-behind-pings", "chatchat", "stall?after=5&pings=500ms", "stalled/no_output"),
+    DemoTarget("cut-found-by-the-check", "chatchat-kb", "clean-cut?after=12", "truncated/incomplete_answer"),
+    DemoTarget("hung-with-pings", "chatchat", "stall?after=5&pings=500ms", "stalled/no_output"),
     DemoTarget("hung", "openai-chat", "stall?after=5", "stalled/silent"),
     DemoTarget("error-in-the-stream", "chatchat", "error?after=5&kind=upstream", "stream_error/upstream"),
-    DemoTarget("behind-a-buffer", "openai-chat", "buffered?delay=1s", "ok"),
+    DemoTarget("buffered-by-a-proxy", "openai-chat", "buffered?delay=1s", "ok"),
     DemoTarget("slow", "openai-chat", "slow?ttfc=2500ms&gap=30ms", "ok"),
-    DemoTarget("sick-after-the-end", "openai-chat", "cut-after-end?by=fin", "ok"),
+    DemoTarget("cut-after-the-end", "openai-chat", "cut-after-end?by=fin", "ok"),
     DemoTarget("rate-limited", "openai-chat", "status?code=429&retry_after=7", "http_error/rate_limited"),
 )
 INTERVAL = 10.0
@@ -46,13 +46,13 @@ INTERVAL = 10.0
 
 def targets(lab: str) -> Iterator[Target]:
     """Return the demo's targets at a lab's URL."""
-    for scene in SCENES:
+    for one in TARGETS:
         yield Target(
-            name=scene.name,
-            protocol=scene.protocol,
-            url=f"{lab}/{scene.protocol}/{scene.fault}",
+            name=one.name,
+            protocol=one.protocol,
+            url=f"{lab}/{one.protocol}/{one.fault}",
             model="lab",
-            labels={"expect": scene.expect},
+            labels={"expect": one.expect},
             interval=INTERVAL,
             timeouts=Timeouts(connect=2.0, headers=3.0, first_chunk=5.0, idle=3.0, total=15.0, drain=1.0),
             check=CountCheck(to=30),

@@ -1,4 +1,4 @@
-"""The demo: every scene comes to what it promises, on the page, in the log and in a scrape, with nothing installed."""
+"""The demo: every one comes to what it promises, on the page, in the log and in a scrape, with nothing installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor.cli.demo import SCENES, demo, targets
+from monitor.cli.demo import TARGETS, demo, targets
 from monitor.daemon.signals import Signals
 from monitor.lab.dialects import DIALECTS
 from monitor.lab.scenarios import FAULTS, case_for
@@ -23,18 +23,18 @@ Read = Callable[[], Awaitable[bytes]]
 
 def test_the_scenes_are_what_the_lab_promises() -> None:
     """The verdict of each demo target is that of the lab, unless the demo's deadlines are shorter."""
-    for scene in SCENES:
-        name, _, query = scene.fault.partition("?")
-        promised = FAULTS[name].expect(case_for(FAULTS[name], DIALECTS[scene.protocol], query)).verdict
-        assert scene.expect == promised, scene.name
+    for one in TARGETS:
+        name, _, query = one.fault.partition("?")
+        promised = FAULTS[name].expect(case_for(FAULTS[name], DIALECTS[one.protocol], query)).verdict
+        assert one.expect == promised, one.name
 
 
 def test_the_scenes_show_every_protocol_and_many_ends() -> None:
     """A stranger sees all protocols complete, and the commonest ends by name; every target has a name of its own."""
-    assert {scene.protocol for scene in SCENES} >= {"openai-chat", "chatchat", "chatchat-agent", "chatchat-kb"}
-    assert len({scene.name for scene in SCENES}) == len(SCENES)
-    assert len({scene.expect for scene in SCENES}) >= 9
-    assert {target.labels["expect"] for target in targets("http://lab.test")} == {scene.expect for scene in SCENES}
+    assert {one.protocol for one in TARGETS} >= {"openai-chat", "chatchat", "chatchat-agent", "chatchat-kb"}
+    assert len({one.name for one in TARGETS}) == len(TARGETS)
+    assert len({one.expect for one in TARGETS}) >= 9
+    assert {target.labels["expect"] for target in targets("http://lab.test")} == {one.expect for one in TARGETS}
 
 
 async def test_every_target_of_the_demo_has_its_verdict() -> None:
@@ -49,9 +49,9 @@ async def test_every_target_of_the_demo_has_its_verdict() -> None:
         )
         try:
             page, lab = await announced
-            assert await verdicts(reader.readline) == {scene.name: scene.expect for scene in SCENES}
+            assert await verdicts(reader.readline) == {one.name: one.expect for one in TARGETS}
             text = await fetched(page)
-            assert all(scene.name in text for scene in SCENES)
+            assert all(one.name in text for one in TARGETS)
             assert 'chat_stream_truncated_total{cause="reset",expect="truncated/reset"' in await fetched(
                 f"{page}/metrics"
             )
@@ -64,9 +64,9 @@ async def test_every_target_of_the_demo_has_its_verdict() -> None:
 
 
 async def verdicts(readline: Read) -> dict[str, str]:
-    """Return the first verdict of every scene, from the log."""
+    """Return the first verdict of every one, from the log."""
     found: dict[str, str] = {}
-    while len(found) < len(SCENES):
+    while len(found) < len(TARGETS):
         event: dict[str, Any] = json.loads(await readline())
         if event["event"] == "probe":
             found.setdefault(event["target"], "/".join(filter(None, (event["outcome"], event.get("cause")))))
