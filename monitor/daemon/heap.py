@@ -5,10 +5,8 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 
-Option = Callable[[int, int], int]
-
 _LIBRARY = ctypes.CDLL(None)
-mallopt: Option | None = getattr(_LIBRARY, "mallopt", None)
+mallopt: Callable[[int, int], int] | None = getattr(_LIBRARY, "mallopt", None)
 malloc_trim: Callable[[int], int] | None = getattr(_LIBRARY, "malloc_trim", None)
 
 _ARENA_MAX = -8

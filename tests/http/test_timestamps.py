@@ -57,6 +57,19 @@ def readable(sock: TimestampedSocket) -> float:
     return time.monotonic()
 
 
+def wait_for_end(sock: TimestampedSocket) -> None:
+    """Wait until the peer's end has arrived after the bytes, and read nothing."""
+    ended = select.poll()
+    ended.register(sock, select.POLLRDHUP)
+    assert ended.poll(WITHIN * 1000)
+
+
+def wait_until(at: float) -> None:
+    """Keep the thread busy until then: what arrives meanwhile is read late."""
+    while time.monotonic() < at:
+        continue
+
+
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
@@ -134,12 +147,9 @@ def test_the_end_may_have_replaced_the_time_of_the_last_byte(pair: Pair) -> None
     sock, peer = pair
     peer.send(b"hello")
     arrived = readable(sock)
-    while time.monotonic() < arrived + 5e-3:
-        continue
+    wait_until(arrived + 5e-3)
     peer.shutdown(socket.SHUT_WR)
-    ended = select.poll()
-    ended.register(sock, select.POLLRDHUP)
-    assert ended.poll(WITHIN * 1000)
+    wait_for_end(sock)
     assert sock.recv(100) == b"hello"
     assert sock.read_at - sock.uncertainty <= arrived + 1e-4
     assert sock.recv(100) == b""
@@ -148,15 +158,11 @@ def test_the_end_may_have_replaced_the_time_of_the_last_byte(pair: Pair) -> None
 def test_a_reset_after_a_late_read_is_read_as_a_reset(pair: Pair) -> None:
     """Whether the end waits is found out without taking it: the read after the bytes raises the reset."""
     sock, peer = pair
-    before = time.monotonic()
-    while time.monotonic() < before + 5e-3:
-        continue
+    wait_until(time.monotonic() + 5e-3)
     peer.send(b"hello")
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     peer.close()
-    ended = select.poll()
-    ended.register(sock, select.POLLRDHUP)
-    assert ended.poll(WITHIN * 1000)
+    wait_for_end(sock)
     assert sock.recv(100) == b"hello"
     with pytest.raises(ConnectionResetError):
         sock.recv(100)
@@ -168,8 +174,7 @@ def test_a_full_read_does_not_know_its_last_byte(pair: Pair) -> None:
     sock, peer = pair
     peer.send(b"a")
     arrived = readable(sock)
-    while time.monotonic() < arrived + 1e-3:
-        continue
+    wait_until(arrived + 1e-3)
     peer.send(b"b")
     while len(socket.socket.recv(sock, 2, socket.MSG_PEEK)) < 2:
         continue
