@@ -111,16 +111,13 @@ def _history_refused(path: str | None) -> str | None:
     if path is None:
         return None
     file = Path(path)
-    why = (
-        "its directory does not exist"
-        if not file.parent.is_dir()
-        else "is a directory"
-        if file.is_dir()
-        else "this user cannot write it"
-        if not all(os.access(one, os.W_OK) for one in (file.parent, file) if one.exists())
-        else ""
+    checks = (
+        (not file.parent.is_dir(), "its directory does not exist"),
+        (file.is_dir(), "is a directory"),
+        (not all(os.access(one, os.W_OK) for one in (file.parent, file) if one.exists()), "this user cannot write it"),
     )
-    return f"{why}: the daemon runs without a history until it can write there" if why else None
+    why = next((text for wrong, text in checks if wrong), None)
+    return why and f"{why}: the daemon runs without a history until it can write there"
 
 
 def _series(metrics: MetricsSettings) -> str | None:
