@@ -83,7 +83,7 @@ def history(  # noqa: PLR0913 - a parameter for each option
     db: Path | None,
     config_file: Path | None,
 ) -> int:
-    """List the newest probes of one target, or of all, newest first."""
+    """List the newest probes of one target, or of all: the one that began last first."""
     source = _source(url, db, _config(config_file))
     found = _query(lambda: source.newest(limit, target, failed=failed))
     if not found and target is not None and not _query(lambda: source.newest(1, target)):

@@ -35,7 +35,6 @@ _LOOKED_AT = 100
 """The number of unfailed probes to search for a good one: the others are faults of the monitor."""
 _BEGINS = "probe_id BETWEEN :begins AND :begins || '~'"
 """`~` comes after every character of an id; unlike `LIKE`, this uses the index and knows no wildcards."""
-_FAILED = "SELECT event FROM probes WHERE failed = 1 ORDER BY timestamp DESC, seq DESC LIMIT :limit"
 _FAILURES = """SELECT event FROM probes WHERE failed = 1 AND timestamp BETWEEN :start AND :end
                AND :cause IN ('', outcome, cause, outcome || '/' || cause) ORDER BY timestamp DESC LIMIT :limit"""
 _BETWEEN = """SELECT event FROM probes WHERE target = :target AND timestamp BETWEEN :start AND :end
@@ -43,16 +42,15 @@ _BETWEEN = """SELECT event FROM probes WHERE target = :target AND timestamp BETW
 
 
 def newest(path: Path, limit: int, *, target: str | None = None, failed: bool = False, begins: str = "") -> list[Event]:
-    """Return the newest events without their timelines, newest first.
+    """Return the events of the probes that began last, newest first, without their timelines.
 
     They are optionally of one target, only failed ones, or those whose id begins with a text.
     """
     asked = {"target = :target": target is not None, "failed = 1": failed, _BEGINS: bool(begins)}
     conditions = " AND ".join(condition for condition, holds in asked.items() if holds) or "1"
-    question = f"SELECT event FROM probes WHERE {conditions} ORDER BY seq DESC LIMIT :limit"  # noqa: S608 - ours alone
+    order = "ORDER BY timestamp DESC, seq DESC LIMIT :limit"
+    question = f"SELECT event FROM probes WHERE {conditions} {order}"  # noqa: S608 - ours alone
     with reading(path) as connection:
-        if failed and target is None and not begins and history_rollups.known(connection):
-            question = _FAILED
         rows = connection.execute(question, {"target": target, "limit": limit, "begins": begins}).fetchall()
     return [_loaded(path, event) for (event,) in rows]
 

@@ -81,7 +81,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("GET", f"{PREFIX}/probes"): Operation(
         "List the newest probes",
-        "The events of the probes without their timelines, newest first.",
+        "The events of the probes without their timelines, the one that began last first.",
         _listed("probes", "The probes, newest first."),
         (
             _parameter("query", "target", "Only the probes of the target of this name.", {"type": "string"}),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 
 import msgspec
 
 from monitor.record.probe_event import ProbeEvent, plain
 from monitor.record.rollup import Rollup
 from monitor.sinks.memory import RecentProbe
-from monitor.web.formatting import ended
 from monitor.web.listing import ProbeQuery
 from monitor.web.target_view import TargetView
 
@@ -41,7 +41,8 @@ def probe(event: ProbeEvent) -> dict[str, object]:
 
 
 def probes(recent: Iterable[RecentProbe], query: ProbeQuery) -> dict[str, object]:
-    """Return the events of the probes that a query selects, newest first."""
+    """Return the events of the probes that a query selects, the one that began last first."""
     alike = (probe for probe in recent if str(probe.brief.probe_id).startswith(query.begins))
     wanted = (probe.event for probe in alike if probe.failed or not query.failed)
-    return {"probes": [plain(event) for event in sorted(wanted, key=ended, reverse=True)[: query.limit]]}
+    newest = sorted(wanted, key=attrgetter("timestamp"), reverse=True)[: query.limit]
+    return {"probes": [plain(event) for event in newest]}

@@ -56,6 +56,17 @@ def test_probes_by_the_beginning_of_their_id(path: Path) -> None:
     assert (found("%"), found("_1"), found("01a")) == ([], [], [])
 
 
+@pytest.mark.parametrize("failed", [False, True])
+@pytest.mark.parametrize("target", [None, "one"])
+@pytest.mark.parametrize("begins", ["", "0"])
+def test_probes_are_listed_by_when_they_began(path: Path, target: str | None, *, failed: bool, begins: str) -> None:
+    """A long probe is stored after shorter ones that began later; every selection has the order of the times shown."""
+    with store(path) as made:
+        made.keep([row("02", failed=True, age=5), row("03", failed=True, age=5), row("01", failed=True, age=60)], NOW)
+    found = newest(path, 9, target=target, failed=failed, begins=begins)
+    assert [event["probe_id"] for event in found] == ["03", "02", "01"]
+
+
 def test_a_file_that_vanishes_while_it_is_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader creates no file in its place: it would be an empty history from then on."""
     with store(path) as made:

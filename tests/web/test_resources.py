@@ -82,9 +82,10 @@ def test_a_probe_has_its_timeline() -> None:
 
 
 def test_the_newest_probes_of_all() -> None:
-    """Probes are sorted by their end, newest first; `failed` selects failures, and the limit applies."""
-    cut, complete = samples.cut(), samples.complete()
-    later = replace(complete, timestamp=cut.timestamp, recording=samples.complete(first=20.0).recording)
+    """Probes are sorted by when they began, newest first; `failed` selects failures, and the limit applies."""
+    cut = samples.cut()
+    later = replace(samples.complete(), timestamp=cut.timestamp + timedelta(seconds=1))
+    cut = replace(cut, recording=samples.complete(first=20.0).recording)  # it ended last
     ours = replace(samples.aborted(), timestamp=cut.timestamp - timedelta(hours=1))
     everything = samples.probes(cut, later, ours)
     assert parsed(resources.probes(everything, ProbeQuery())) == {
