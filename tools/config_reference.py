@@ -199,7 +199,9 @@ RULES = """\
 ## Constraints
 
 - `timeouts.total` below another timeout of the same target is a mistake; `interval` below `timeouts.total` is a
-  warning, because a probe that is still running when the next is due makes that one be skipped.
+  warning, because a probe that is still running when the next is due makes that one be skipped. There is no warning
+  for an `interval` of 60s or more with a `timeouts.total` of 5m or less: a usual probe takes seconds, and the defaults
+  are such a pair.
 - `terminator` has to fit the protocol: `marker` needs a marker, `either` and `both` need an end and a marker. In
   server-sent events and in lines every protocol can have a marker: if it declares none, it is `[DONE]`.
 - Without a `check`, a protocol that takes a prompt is asked for the counted list to 40. A `prompt` of your own
