@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -65,7 +66,7 @@ class _Targets(msgspec.Struct):
 
 
 class _Probes(msgspec.Struct):
-    probes: list[Json]
+    probes: list[ProbeEvent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +81,32 @@ class Daemon:
         asked = {"limit": str(limit)} | ({} if target is None else {"target": target})
         asked |= ({"failed": "true"} if failed else {}) | ({"id": begins} if begins else {})
         query = urlencode(asked, quote_via=quote)
-        return self._get(f"/probes?{query}", _Probes).probes
+        response, _ = self._get(f"/probes?{query}", _Probes)
+        return list(response["probes"])
 
     def find(self, probe_id: str) -> Json:
         """Request one probe."""
         try:
-            return self._get(f"/probes/{quote(probe_id, safe='')}", dict)
+            response, _ = self._get(f"/probes/{quote(probe_id, safe='')}", ProbeEvent)
         except StatusError:
             raise UnknownProbeError(_unknown(probe_id)) from None
+        return dict(response)
 
     def summaries(self) -> list[TargetSummary]:
         """Request the list of targets."""
-        return self._get("/targets", _Targets).targets
+        return self._get("/targets", _Targets)[1].targets
 
-    def _get(self, path: str, kind: type[_T]) -> _T:
+    def _get(self, path: str, kind: type[_T]) -> tuple[Any, _T]:
+        """Return a response as parsed JSON, which may have keys that are not known here, and as this type."""
         where = public_url(self.url)
         try:
             body = self.get(self.url.rstrip("/") + API + path)
             if len(body) > LARGEST:
                 raise ProbeSourceError(f"{where}: its response has more than {LARGEST:,} bytes")
-            return msgspec.convert(json.loads(body), kind)
+            response = _parsed(body)
+            return response, msgspec.convert(response, kind)
         except StatusError as error:
-            if error.status == HTTPStatus.NOT_FOUND and kind is dict:
+            if error.status == HTTPStatus.NOT_FOUND and kind is ProbeEvent:
                 raise
             raise ProbeSourceError(f"{where}: {_refusal(error.status)}") from None
         except OSError as error:
@@ -109,8 +114,29 @@ class Daemon:
                 f"no answer from {where} ({error}): is the daemon running, and does it listen there? "
                 "pass --url URL, or --db FILE for its history's file"
             ) from None
-        except (ValueError, RecursionError):  # msgspec's own are among them
-            raise ProbeSourceError(f"{where}: the server is not a chat-monitor of this version") from None
+        except (ValueError, RecursionError) as error:  # msgspec's own are among them
+            raise ProbeSourceError(f"{where}: the server is not a chat-monitor of this version: {error}") from None
+
+
+def _parsed(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """Parse JSON; ValueError if it is not valid or has a number that other programs cannot read."""
+    value = json.loads(body)
+    if (wrong := next(_out_of_range(value), None)) is not None:
+        raise ValueError(f"out of the range of numbers - at `{wrong}`")
+    return value
+
+
+def _out_of_range(value: object, path: str = "$") -> Iterator[str]:
+    """Yield the paths of numbers that JSON or a double lacks: NaN, Infinity, and those beyond a double."""
+    match value:
+        case int() | float() if not abs(value) <= sys.float_info.max:
+            yield path
+        case dict():
+            yield from (found for key, inner in value.items() for found in _out_of_range(inner, f"{path}.{key:.40}"))
+        case list():
+            yield from (found for at, inner in enumerate(value) for found in _out_of_range(inner, f"{path}[{at}]"))
+        case _:
+            pass
 
 
 def _refusal(status: int) -> str:

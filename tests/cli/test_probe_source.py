@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -211,6 +212,28 @@ def test_answers_that_are_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitor.cli.probe_source.LARGEST", 99_999)
     with pytest.raises(ProbeSourceError, match="its response has more than 99,999 bytes"):
         place.summaries()
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999", "9" * 400, '"1"'])
+@pytest.mark.parametrize("field", ["duration", "bytes", "unknown"])
+def test_values_that_are_no_numbers(served: ServedDaemon, field: str, value: str) -> None:
+    """What JSON lacks, or no double holds, is passed on by no command; the error names the URL and the field."""
+    event = record(served.recent["other"][0])
+    text = json.dumps(event | {field: [0, "@"] if field == "unknown" else "@"}).replace('"@"', value)
+    summary = f'{{"targets": [{{"name": "a", "last": {text}}}]}}'
+    place = Daemon("http://user:canary@127.0.0.1:1", lambda url: (summary if "targets" in url else text).encode())
+    several = Daemon(place.url, lambda _: f'{{"probes": [{json.dumps(event)}, {text}]}}'.encode())
+    if (field, value) == ("unknown", '"1"'):
+        assert place.find("1")["unknown"] == several.newest(2, None)[1]["unknown"] == [0, "1"]
+        return
+    for ask, path in (
+        (place.summaries, f"targets[0].last.{field}"),
+        (lambda: place.find("1"), field),
+        (lambda: several.newest(2, None), f"probes[1].{field}"),
+    ):
+        with pytest.raises(ProbeSourceError, match=rf"^http://127\.0\.0\.1:1: .* - at `\$\.{re.escape(path)}") as error:
+            ask()
+        assert len(str(error.value)) < 200
 
 
 def test_one_probe_of_a_daemon_that_fails() -> None:
