@@ -8,7 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
+from itertools import pairwise
 
 import click
 
@@ -66,7 +68,7 @@ def main() -> None:
         status = commands.main(prog_name="chat-monitor", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        if "unexpected extra argument" in error.message and ".toml" in error.message:
+        if isinstance(error, click.UsageError) and _lacks_option(error, sys.argv):
             click.echo("Name a config by --config FILE.", err=True)
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -78,6 +80,12 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the rest of the buffer is not written again at exit
         status = FAILED_TO_TELL
     sys.exit(status or COMPLETE)
+
+
+def _lacks_option(error: click.UsageError, line: Sequence[str]) -> bool:
+    """Whether a command that takes --config refused its arguments, and one of them is a config."""
+    takes = error.ctx is not None and any(one.name == "config_file" for one in error.ctx.command.params)
+    return takes and any(word.endswith(".toml") and before != "--config" for before, word in pairwise(line))
 
 
 def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's signature
