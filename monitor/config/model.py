@@ -89,9 +89,9 @@ def plain(hint: object) -> object:
 
 
 def inner(hint: object) -> type[Any] | None:
-    """Return the dataclass of a key that is a table, or an array of tables."""
+    """Return the dataclass of a key that is a table, or an array of tables; a dataclass without keys is a value."""
     element = get_args(hint)[0] if get_origin(hint) is tuple else hint
-    return element if isinstance(element, type) and is_dataclass(element) else None
+    return element if isinstance(element, type) and is_dataclass(element) and keys(element) else None
 
 
 def hidden(kind: type[Any]) -> Iterator[str]:

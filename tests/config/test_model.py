@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from monitor import settings, target
 from monitor.config.explain import tables
 from monitor.config.model import FileTable, Table, hidden, table, tables_of, value
+from monitor.keys.secret import Secret
 from monitor.keys.types import HIDDEN, Unit, Written, doc
 from monitor.keys.values import RESERVED_LABELS
 from monitor.sinks.metrics.families import RESERVED
@@ -84,7 +85,7 @@ def test_defaults_keep_what_a_target_has_but_its_name() -> None:
 def test_every_key_is_declared_by_the_dataclass_alone() -> None:
     """The keys of the file are the fields of the dataclasses, except those made from several keys."""
     table = dict(tables(FileTable))["targets",]
-    put_together = {"api_key", "price", "turn", "turns"}
+    put_together = {"api_key", "from_variables", "price", "turn", "turns"}
     assert {field.name for field in fields(target.Target)} - table.model_fields.keys() == put_together
     for name, hint in get_type_hints(settings.Settings).items():
         kind = (*get_args(hint), hint)[0]
@@ -113,10 +114,11 @@ class Outer:
         default_factory=dict
     )
     derived: int = 0
+    values: tuple[Secret, ...] = ()
 
 
 def test_a_key_is_one_field() -> None:
-    """Type, bounds, unit, default and sentence of a key come from its field; a field without a sentence is no key."""
+    """Type, bounds, unit, default and sentence of a key come from its field; other fields are not keys."""
     made = table(Outer)
     assert list(made.model_fields) == ["many", "inner", "several", "free"]
     assert value(made.model_validate({"inner": {"deep": True}, "several": [{}]})) == Outer(
@@ -125,8 +127,9 @@ def test_a_key_is_one_field() -> None:
     assert made.model_json_schema()["properties"]["many"] == {
         "default": 1, "description": "How many.", "minimum": 1, "title": "Many", "type": "integer", "x-unit": "things",
     }  # fmt: skip
-    with pytest.raises(ValidationError, match="derived"):
-        made.model_validate({"derived": 1})
+    for name, wrong in {"derived": 1, "values": []}.items():
+        with pytest.raises(ValidationError, match=name):
+            made.model_validate({name: wrong})
     assert set(hidden(Outer)) == {"secret"}
     assert list(tables_of(Outer)) == ["inner", "free"]
 
