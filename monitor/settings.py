@@ -151,7 +151,7 @@ class HistorySettings:
     )
     record: Annotated[
         Literal["none", "error", "tail", "full"],
-        doc("The limit on the server's own words that are kept here, whatever a target's `record` is."),
+        doc("The limit on the server's text that is kept here, whatever a target's `record` is."),
     ] = "full"
 
 
@@ -215,8 +215,8 @@ class Prices:
     models: Annotated[
         types.ModelPrices,
         doc(
-            "The money for a million tokens of input and of output, by model; a name may be a pattern with `*`, `?` or "
-            "`[...]`, and the longest that fits counts.",
+            "The price of a million tokens of input and of output, by model; a name may be a pattern with `*`, `?` or "
+            "`[...]`, and the longest one that matches counts.",
             {"my-model": {"input": 0.15, "output": 0.6}},
         ),
     ] = field(default_factory=dict)
@@ -241,23 +241,23 @@ class Network:
     resolver: Annotated[
         types.Resolver,
         doc(
-            "What resolves names: `system`, or the name server at this address alone, for which neither `/etc/hosts` "
-            "nor search domains are read, and `localhost` is the loopback.",
+            "What resolves names: `system`, or only the name server at this address, without `/etc/hosts` and search "
+            "domains; `localhost` is then always loopback.",
             "10.0.0.2:53",
         ),
     ] = "system"
     proxy_from_environment: Annotated[
         bool,
         doc(
-            "Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` hold for targets and sources that have no `proxy`; "
+            "Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` are used for targets and sources without `proxy`; "
             "otherwise these variables are ignored."
         ),
     ] = False
     no_proxy: Annotated[
         types.NoProxy,
         doc(
-            "Hosts that are asked without a proxy, whatever names one: addresses, networks, names with their "
-            "subdomains, `.example.net` for subdomains alone, each but a network with `:PORT` if that matters.",
+            "Hosts that are never reached through a proxy: addresses, networks, names with their subdomains, or "
+            "`.example.net` for only the subdomains; all but networks may have a `:PORT`.",
             ["10.0.0.0/8", "gateway.internal"],
         ),
     ] = ()
@@ -265,7 +265,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class BasicAuth:
-    """The user and the password that the servers of `http_sd` are sent."""
+    """The user and the password that are sent to the servers of `http_sd`."""
 
     username: Annotated[types.OptionalLine, doc("The name of the user.", "chat-monitor")] = None
     password_file: Annotated[
@@ -299,7 +299,7 @@ class DiscoverySource:
         types.File | None,
         types.Path.SECRET,
         doc(
-            "A file with the token that the servers of `http_sd` are sent; it is read at each refresh.",
+            "A file with the token that is sent to the servers of `http_sd`; it is read at each refresh.",
             "inventory.token",
         ),
     ] = None
@@ -308,7 +308,7 @@ class DiscoverySource:
     proxy: Annotated[
         types.ProxyUrl,
         types.HIDDEN,
-        doc("The HTTP proxy through which the servers of `http_sd` are asked.", "http://proxy.internal:3128"),
+        doc("The HTTP proxy for requests to the servers of `http_sd`.", "http://proxy.internal:3128"),
     ] = None
     refresh: Annotated[float, units.duration("1s", "1d"), doc("How often they are read again.")] = 60.0
 
@@ -321,14 +321,17 @@ class Maintenance:
     targets: Annotated[
         types.TargetPatterns,
         doc(
-            "The targets concerned, by name or by a pattern with `*`, `?` or `[...]`; NAME means all its models; "
+            "The targets of the window, by name or by a pattern with `*`, `?` or `[...]`; NAME means all its models; "
             "empty for all targets.",
             ["local", "vllm-*"],
         ),
     ] = ()
     labels: Annotated[
         types.Labels,
-        doc("Labels that the targets concerned have, each equal to this or matching its pattern.", {"team": "search"}),
+        doc(
+            "Labels that the targets of the window have, each equal to this value or matching it as a pattern.",
+            {"team": "search"},
+        ),
     ] = field(default_factory=dict)
     start: Annotated[
         datetime | None,

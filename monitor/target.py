@@ -156,13 +156,13 @@ class Slo:
 class Thresholds:
     """What the shared alert rules compare with, for this target."""
 
-    truncation: Annotated[types.Ratio, doc("The ratio of truncated streams from which on they alert.")] = 0.05
+    truncation: Annotated[types.Ratio, doc("The ratio of truncated streams above which an alert fires.")] = 0.05
     cuts: Annotated[
         int, Field(ge=1, le=1000), Unit("streams"), doc("How many truncated streams in a row it takes for a page.")
     ] = 3
-    wrong_content: Annotated[types.Ratio, doc("The ratio of wrong answers from which on they alert.")] = 0.1
+    wrong_content: Annotated[types.Ratio, doc("The ratio of wrong answers above which an alert fires.")] = 0.1
     rate_limited: Annotated[
-        types.Ratio, doc("The ratio of probes refused for their rate or quota from which on they alert.")
+        types.Ratio, doc("The ratio of probes refused for their rate or quota above which an alert fires.")
     ] = 0.1
     gap: Annotated[
         float,
@@ -172,7 +172,7 @@ class Thresholds:
     certificate_expiry: Annotated[
         float,
         units.duration("1h", "3650d"),
-        doc("How long before the certificate expires that alerts; a quarter of it, at most 3 days, pages."),
+        doc("How long before a certificate's expiry an alert fires; the last quarter of it, at most 3 days, pages."),
     ] = 14 * 86400.0
 
 
@@ -345,7 +345,7 @@ class Target:
     record: Annotated[
         Record,
         Field(strict=False),
-        doc("How much of the server's own words is kept: `tail` also the last bytes before a cut."),
+        doc("How much of the server's text is kept: its error message, also the last bytes before a cut, or all."),
     ] = Record.ERROR
     tokens_per_day: Annotated[
         types.Tokens | None,
@@ -401,7 +401,10 @@ class Target:
     ] = field(default_factory=dict)
     body: Annotated[
         types.Json,
-        doc("What is merged into the request's JSON body; an empty table replaces one.", {"seed": 7}),
+        doc(
+            "What is merged into the request's JSON body, table by table; an empty table replaces the request's table.",
+            {"seed": 7},
+        ),
     ] = field(default_factory=dict)
     api_key: Secret | None = None
     """The key from `api_key_env` or `api_key_file`. The values from `header_files` are in `headers`."""

@@ -26,20 +26,20 @@ HEAD = """\
 #:schema ./docs/config.schema.json
 # The config of chat-monitor: every key with its default and its unit.
 #
-# "#key = value" is a key at its default, or, where there is none, with an example: take the # away to set it.
+# "#key = value" is a key at its default, or, if it has none, with an example: remove the # to set it.
 # Durations are text: "500ms", "90s", "5m", "1h", "30d". Sizes are text: "500kB", "32MiB". ${NAME} in any text is the
-# environment variable of that name, ${NAME:-x} is x without it, and $${ the text ${. Secrets never stand here: use
-# api_key_env, api_key_file, header_files, or ${NAME}. Check the file by: chat-monitor check --config FILE
+# environment variable of that name, ${NAME:-x} is x if it is not set or empty, and $${ is the text ${. Never write a
+# secret here: use api_key_env, api_key_file, header_files, or ${NAME}. To check: chat-monitor check --config FILE
 """
 TARGETS = """\
-# One [[targets]] for each chat to watch. It may hold every key of [defaults]; its own keys win.
+# One [[targets]] for each chat to probe. It can have every key of [defaults]; its own keys win.
 [[targets]]
 name = "local"
 protocol = "openai-chat"
 url = "http://127.0.0.1:8000/v1/chat/completions"
 model = "my-model"
 
-# A gateway in front of it: when both are cut, the one behind is to blame.
+# A gateway in front of it. With `upstream`, a failure of both is attributed to the server behind the gateway.
 #[[targets]]
 #name = "gateway"
 #protocol = "openai-chat"
@@ -180,37 +180,37 @@ every mistake in it at once, each with its line and a hint; `chat-monitor check 
   Line ends after the secret are removed. A header that looks like a secret and is written out is a mistake. A file that
   others than its owner can read is a warning; the group may read a file of root's.
 - **Defaults**: a target's own keys win over those of `[defaults]`. The tables `timeouts`, `slo`, `tls`, `labels`,
-  `headers`, `header_files` and `body` are merged key by key, and an empty table takes the place of the whole; `check`
-  and arrays are replaced. A target that names its key takes the place of both `api_key_env` and `api_key_file` of the
-  defaults, and one that says `models` or `model` that of both; `""` means none.
+  `headers`, `header_files` and `body` are merged key by key, and an empty table replaces the whole table; `check` and
+  arrays are replaced. `api_key_env` or `api_key_file` of a target replaces both of these keys in the defaults, and
+  `model` or `models` does the same; `""` means none.
 - **Presets**: `preset = "light"` sets `interval = "5m"`, `max_tokens = 100` and `check = { kind = "count", to = 10 }`.
-  In `[defaults]` it is below all other keys. In a target it is above the defaults and below the target's own keys, and
-  `"none"` takes back that of the defaults. With a `prompt` of your own its check is left out.
-- **Several models**: a target with `models = ["large", "small"]` is two targets, `NAME/large` and `NAME/small`, equal
-  in all but their model. The `upstream` of such a target may be another target with the same models.
+  A preset in `[defaults]` sets what no other key sets. A preset in a target wins over the defaults, but not over the
+  target's own keys; `"none"` cancels the preset of the defaults. With a `prompt` of your own its check is left out.
+- **Several models**: a target with `models = ["large", "small"]` is two targets, `NAME/large` and `NAME/small`, which
+  differ only in their model. The `upstream` of such a target may be another target with the same models.
 - **Several files**: `include = ["conf.d/*.toml"]` reads further files, in the order of the patterns and of their names.
   `[[targets]]`, `[[discovery]]` and `[[maintenance]]` are appended; the keys of other tables are merged, and a key that
-  is set in two files is a mistake. `[defaults]` hold for the targets of all files. File names in an included file are
-  relative to the main config's directory. A name without a wildcard has to exist; an included file cannot include
-  others.
+  is set in two files is a mistake. `[defaults]` apply to the targets of all files. File names in an included file are
+  relative to the main config's directory. A file that is named without a wildcard must exist; an included file
+  cannot include others.
 - **Unknown keys** are mistakes.
 """
 RULES = """\
 ## Constraints
 
 - `timeouts.total` below another timeout of the same target is a mistake; `interval` below `timeouts.total` is a
-  warning, because a probe that is still running when the next is due makes that one be skipped. There is no warning
+  warning, because if a probe is still running when the next one is due, that one is skipped. There is no warning
   for an `interval` of 60s or more with a `timeouts.total` of 5m or less: a usual probe takes seconds, and the defaults
   are such a pair.
-- `terminator` has to fit the protocol: `marker` needs a marker, `either` and `both` need an end and a marker. In
+- `terminator` must fit the protocol: `marker` needs a marker, `either` and `both` need an end and a marker. In
   server-sent events and in lines every protocol can have a marker: if it declares none, it is `[DONE]`.
-- Without a `check`, a protocol that takes a prompt is asked for the counted list to 40. A `prompt` of your own
-  switches that off. With a `count` check beside it, your text is put before the request for the list, so that a long
-  or special prompt is proven whole too. `raw` sends no prompt, unless its `body` holds `{prompt}`.
-- Label names are the same for all targets; a target that lacks one has it empty. `le`, `quantile`, `job`, `instance`,
-  `target` and every label of the `chat_stream_*` metrics are reserved, and so is what begins with `__`.
-- `upstream` names another target, never itself, and never in a circle.
-- A target whose `locations` do not hold the `[monitor] location` is checked, but not watched.
+- Without a `check`, a target whose protocol takes a prompt is asked for the counted list to 40. A `prompt` of your own
+  switches that off. If a `count` check is set as well, your text is put before the request for the list, so that an
+  answer to a long or special prompt is checked too. `raw` sends no prompt, unless its `body` contains `{prompt}`.
+- Label names are the same for all targets; a label that a target lacks is empty. `le`, `quantile`, `job`, `instance`,
+  `target` and every label of the `chat_stream_*` metrics are reserved, and so are names that begin with `__`.
+- `upstream` names another target, and the names must not form a circle.
+- A target whose `locations` do not contain the `[monitor] location` is checked, but not probed.
 """
 
 

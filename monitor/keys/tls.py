@@ -1,4 +1,4 @@
-"""The keys of a table `tls`: how a server's certificate is judged, and ours for it."""
+"""The keys of a table `tls`: how a server's certificate is verified, and the client certificate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PemFile = Annotated[types.File | None, types.Path.PEM]
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How the server's certificate is judged, and ours for it; PEM files."""
+    """How the server's certificate is verified, and the client certificate; PEM files."""
 
     ca_file: Annotated[PemFile, doc("The authorities to trust instead of the system's.", "ca.pem")] = None
     cert_file: Annotated[PemFile, doc("The client certificate, with its chain.", "client.pem")] = None
