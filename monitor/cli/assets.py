@@ -248,8 +248,8 @@ _SCRAPED = """\
 """
 _LOCATED = """\
         labels:
-          instance: {instance}  # by the location of its config: every monitor on loopback has the same address
-          location: {location}  # by which the rules keep apart what is seen from several places
+          instance: {instance}  # the location, because every monitor on loopback has the same address
+          location: {location}  # the rules keep the locations apart by this label
 """
 
 

@@ -253,7 +253,11 @@ def _came_of(target: Target, reached: Reachability) -> tuple[str, bool]:
     if target.http is Http.TWO and secure and reached.agreed != "h2":
         return 'connected, but the server does not offer HTTP/2 (ALPN: none), and http is "2": write "auto"', False
     if target.proxy is not None:
-        how = "connected through its proxy" if secure else "connected to its proxy; what is past it was not tried"
+        how = (
+            "connected through its proxy"
+            if secure
+            else "connected to its proxy, which was not asked to connect further"
+        )
     else:
         how = "connected"
     if target.http is Http.TWO and not secure:

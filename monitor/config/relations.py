@@ -103,7 +103,7 @@ def limits(table: Limits) -> Iterator[Finding]:
     if table.event_bytes > table.stream_bytes:
         yield Finding(("limits", "event_bytes"), "is above stream_bytes")
     if table.in_flight_bytes < table.stream_bytes:
-        message = "is below stream_bytes: a stream of so many bytes is ended before"
+        message = "is below stream_bytes: no stream can reach that size"
         yield Finding(("limits", "in_flight_bytes"), message, warning=True)
 
 

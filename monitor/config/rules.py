@@ -341,7 +341,7 @@ def short_turn(draft: Draft) -> tuple[str, str] | None:
         return None
     return (
         f"{monitors} monitors probe every {duration_text(target.interval)} in turns of {duration_text(turn)}",
-        f"a probe that takes longer meets the next one's; timeouts.total is {duration_text(target.timeouts.total)}",
+        f"a probe longer than a turn overlaps the next one; timeouts.total is {duration_text(target.timeouts.total)}",
     )
 
 

@@ -50,7 +50,9 @@ async def first_lists(parts: Parts, found: Discovery) -> FirstLists:
     done, _ = await asyncio.wait({reading}, timeout=FIRST_LISTS if parts.config.here else None)
     if done:
         return FirstLists(reading.result())
-    structlog.get_logger().info("the first lists of targets are late: the config's own are probed meanwhile")
+    structlog.get_logger().info(
+        "the first lists of targets are late: the targets of the config are probed without them"
+    )
     return FirstLists((), reading)
 
 

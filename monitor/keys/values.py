@@ -360,7 +360,7 @@ def encodable(values: dict[str, Any]) -> dict[str, Any]:
     """Accept values that JSON can represent: no dates, no nan, no infinity."""
     for key, value in values.items():
         if not _is_json(value):
-            raise wrong(f"has in {key!r} what is not JSON: a date, a time, nan or inf", "quote it")
+            raise wrong(f"is not JSON at {key!r}: a date, a time, nan or inf", "quote it")
     return values
 
 

@@ -113,7 +113,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("POST", f"{PREFIX}/maintenance"): Operation(
         "Set a maintenance window",
-        "The window that is set. It outlasts a restart of the monitor.",
+        "The window that was set. It survives a restart of the monitor.",
         _ref("Window"),
         body=_ref("WindowRequest"),
         refuses=_NO_WINDOWS | {408: "The body does not come in time."},

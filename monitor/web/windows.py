@@ -37,7 +37,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     labels: Annotated[dict[str, str], Meta(description="Labels that the targets have, or patterns.")] = {}
     start: Annotated[datetime, Meta(description="When it begins, in RFC 3339.", tz=True)] | UnsetType = UNSET
     end: Annotated[datetime, Meta(description="When it ends, in RFC 3339.", tz=True)] | UnsetType = UNSET
-    at: Annotated[str, Meta(description="The time of day at which it begins again and again.")] | UnsetType = UNSET
+    at: Annotated[str, Meta(description="The time of day at which a recurring window begins.")] | UnsetType = UNSET
     duration: Annotated[str, Meta(description="How long it then lasts.")] | UnsetType = UNSET
     weekdays: Annotated[tuple[str, ...], Meta(description="The days on which it begins.")] | UnsetType = UNSET
     timezone: Annotated[str, Meta(description="The time zone of `at` and `weekdays`.")] | UnsetType = UNSET

@@ -214,7 +214,7 @@ def test_a_target_behind_a_proxy_is_not_dialled(cli: Cli, lab_url: str, tmp_path
     assert (done.status, done.out.splitlines()[1:]) == (
         1,
         [
-            "behind: connected to its proxy; what is past it was not tried",
+            "behind: connected to its proxy, which was not asked to connect further",
             "lost: the proxy did not open the connection (Connection refused)",
         ],
     )
