@@ -33,8 +33,9 @@ class PooledConnection:
 
     @property
     def usable(self) -> bool:
-        """Whether a request can be sent on it now."""
-        return self.attempts.protocol is None or self.attempts.protocol.keepable
+        """Whether a request can be sent on it now: what is there to be read would be taken for its response."""
+        protocol = self.attempts.protocol
+        return protocol is None or (protocol.keepable and not (protocol.sock is not None and protocol.sock.readable()))
 
     async def close(self) -> None:
         """Close the connection, and its session if no other request uses it."""

@@ -15,7 +15,6 @@ from monitor.http.h2_protocol import REQUIRES_HTTP_1, not_possible
 from monitor.http.in_flight import StreamMemory
 from monitor.http.request import ExchangeInfo, Feed, HttpRequest
 from monitor.http.session import send
-from monitor.http.timestamps import TimestampedSocket
 from monitor.settings import Limits
 from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head, Mark
 from monitor.stream.recorder import Recorder
@@ -24,7 +23,9 @@ from monitor.target import Http
 _ERROR_BODY = 65536
 _READ_BYTES, _WEIGH_EVERY = 128, 16384
 """What a read takes besides its bytes, at most, and after how much growth the memory of a stream is counted again."""
-_PROXY_AUTHENTICATION_REQUIRED = 407
+_PROXY_AUTHENTICATION_REQUIRED, _REQUEST_TIMEOUT = 407, 408
+_GAVE_UP = CUT | {EndKind.TLS_HANDSHAKE, EndKind.PROXY}
+"""Endings without a response that the peer may have chosen because the monitor was late."""
 
 
 class Exchange:
@@ -61,8 +62,8 @@ class Exchange:
         """Which deadlines apply after the head: 0 before the first chunk, 1 after it, 2 after the end or an error."""
         self._answered = False
         """The final head has come."""
-        self._declined_at: float | None = None
-        """When a head came whose body is only read for its error message."""
+        self._declined: Ending | None = None
+        """The ending if a head came whose body is only read for its error message."""
         self._drain: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
 
@@ -108,13 +109,20 @@ class Exchange:
         if isinstance(error, asyncio.CancelledError):
             return Ending(EndKind.ABORTED, self.clock.now(), abort_reason(error))
         kind, detail = translate(error, self.request, self.attempts)
-        sock = self.attempts.current
-        unsure = self._unnoticed(sock) if sock is not None else 0.0
-        if unsure > TOO_LATE and (kind in CUT or kind is EndKind.TLS_HANDSHAKE):
-            kind, detail = EndKind.RESOURCES, ended_while_suspended(unsure)
+        at, unsure, unnoticed = self._noticed()
+        if unnoticed > TOO_LATE and kind in _GAVE_UP:
+            kind, detail = EndKind.RESOURCES, ended_while_suspended(unnoticed)
         elif kind is EndKind.RESET:  # also if that came before asyncio checked its connect
             self.recorder.connected = True
-        return Ending(kind, self.clock.now(), detail, uncertainty=unsure)
+        return Ending(kind, self.clock.since(at), detail, uncertainty=unsure)
+
+    def _noticed(self) -> tuple[float, float, float]:
+        """Return when an attempt without a response ended, its uncertainty, and for how long it was not noticed."""
+        sock = self.attempts.current
+        if sock is not None and (sock.ended or sock.received) and sock.end_at > self.clock.issued:
+            return sock.end_at, *self._lateness(sock.end_at)
+        late = sock.lateness if sock is not None else 0.0
+        return time.monotonic(), late, late
 
     def _detach(self) -> None:
         """Remove references back to this object, so that a recording is freed without the garbage collector."""
@@ -139,23 +147,30 @@ class Exchange:
         if self.request.proxy is not None and found.status == _PROXY_AUTHENTICATION_REQUIRED:
             self.end(EndKind.PROXY, at, "it requires a user and a password")
             return
+        if found.status == _REQUEST_TIMEOUT and self.clock.own_delay > TOO_LATE:
+            late = (
+                f"the server did not wait for the request: the monitor was {self.clock.own_delay:.1f} s late to send it"
+            )
+            self.end(EndKind.RESOURCES, at, late)
+            return
         self.recorder.head = found
         self.recorder.mark(Mark.HEADERS, self.clock.since(at), uncertainty + self.clock.uncertainty)
         success = found.status // 100 == 2  # noqa: PLR2004 - RFC 9110, section 15.3
+        declined = Ending(EndKind.DECLINED, self.clock.since(at), uncertainty=uncertainty)
         if not success and not found.empty:
             self.deadlines.stop()
-            self._declined_at = at
+            self._declined = declined
             drain = self.request.timeouts.drain
-            self._drain = asyncio.get_running_loop().call_later(drain, self.end, EndKind.DECLINED, at)
+            self._drain = asyncio.get_running_loop().call_later(drain, self._settle, declined)
         elif not success or found.encoding or found.empty:
-            self.end(EndKind.DECLINED, at)
+            self._settle(declined)
         else:
             self.deadlines.arm()
 
     def payload(self, data: bytes, at: float, uncertainty: float, spread: float) -> None:
         """Record the payload of one read and the events in it."""
-        if self._declined_at is not None:
-            self._keep_error(data)
+        if self._declined is not None:
+            self._keep_error(data, self._declined)
             return
         recorder = self.recorder
         self._size += len(data)
@@ -189,37 +204,35 @@ class Exchange:
             self._stage = stage
             self.deadlines.arm()
 
-    def end(self, kind: EndKind, at: float, detail: str = "", *, extra: bool = False) -> None:
+    def end(self, kind: EndKind, at: float, detail: str = "", *, extra: bool = False, amid: bool = False) -> None:
         """Take the end; the first one counts. Before the head aiohttp still waits for a response, and is cancelled."""
-        if self._declined_at is not None:
-            kind, at, detail, extra = EndKind.DECLINED, self._declined_at, "", False
-        unsure, unnoticed = self._lateness(at)
+        if self._declined is not None:
+            self._settle(self._declined)
+            return
+        unsure, unnoticed = self._lateness(at, amid=amid)
         if unnoticed > TOO_LATE and self._gave_up(kind):
             kind, detail = EndKind.RESOURCES, ended_while_suspended(unnoticed)
         self._settle(Ending(kind, self.clock.since(at), detail, extra=extra, uncertainty=unsure))
 
-    def _lateness(self, at: float) -> tuple[float, float]:
+    def _lateness(self, at: float, *, amid: bool = False) -> tuple[float, float]:
         """Return by how much the end noted at `at` may have come earlier, and for how long it was not noticed.
 
-        One that came with bytes, such as the end of TLS or a frame of HTTP/2, has their exact time.
+        One that came with bytes, such as the end of TLS or a frame of HTTP/2, has their time; if they are not the last
+        ones of the read (`amid`), that is less certain.
         """
         sock = self.attempts.current
         if sock is None or at not in {sock.fin_at, sock.reset_at, sock.read_at}:
             return 0.0, 0.0
-        return (
-            (sock.uncertainty, sock.read_late) if at == sock.read_at else (sock.end_uncertainty, sock.end_uncertainty)
-        )
+        if at != sock.read_at:
+            return sock.end_uncertainty, sock.end_uncertainty
+        unsure = sock.spread if amid else sock.uncertainty
+        return unsure, sock.read_late + unsure
 
     def _gave_up(self, kind: EndKind) -> bool:
         """Whether the peer ended the connection before the protocol's end; a close alone may be how a body ends."""
         head, rule = self.recorder.head, self.recorder.rule
         closed = kind is EndKind.COMPLETE and head is not None and head.framing is BodyFraming.CLOSE and rule.declared
         return self.recorder.ended_at is None and (closed or kind in CUT)
-
-    @staticmethod
-    def _unnoticed(sock: TimestampedSocket) -> float:
-        """Return how long ago the connection may have ended; without its own end, TLS ended it with the last bytes."""
-        return max(sock.lateness, sock.end_uncertainty, 0.0 if sock.ended else sock.read_late)
 
     def _expire(self, deadline: Deadline, at: float, late: float) -> None:
         self._settle(expiry(deadline, at, late, self.request.timeouts, self.attempts))
@@ -235,11 +248,11 @@ class Exchange:
         if not self._answered and self._task is not None:
             self._task.cancel()
 
-    def _keep_error(self, data: bytes) -> None:
+    def _keep_error(self, data: bytes, declined: Ending) -> None:
         """Store the beginning of an error body."""
         self.info.error_body += data
         if len(self.info.error_body) >= _ERROR_BODY:
-            self.end(EndKind.DECLINED, 0.0)
+            self._settle(declined)
 
     # -- the connection ----------------------------------------------------------------------------------------------
 

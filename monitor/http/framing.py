@@ -63,9 +63,11 @@ _ANSWERED = "another HTTP response in place of a chunk's size"
 class CloseBody:
     """Removes the framing of a body; this one is delimited by the close, so every byte is payload."""
 
-    __slots__ = ("broken", "rest", "whole")
+    __slots__ = ("after", "broken", "rest", "whole")
 
     def __init__(self) -> None:
+        self.after = 0
+        """How many bytes of the last read came after its last byte of payload."""
         self.whole = False
         """The last byte of the body has arrived."""
         self.broken = False
@@ -99,13 +101,14 @@ class LengthBody(CloseBody):
         self._left = max(left - len(data), 0)
         if not self._left:
             self.whole, self.rest = True, data[left:]
+            self.after = len(self.rest)
         return data[:left]
 
 
 class ChunkedBody(CloseBody):
     """A chunked body (RFC 9112, section 7.1); blanks after a size, which old servers send, are accepted."""
 
-    __slots__ = ("_left", "_line", "_step")
+    __slots__ = ("_left", "_line", "_paid", "_step")
 
     _SIZE = re.compile(rb"""0*([0-9A-Fa-f]{1,16})[ \t]*(?:;(?:[^"\r\n]|"(?:[^"\\\r\n]|\\[^\r\n])*")*)?\r\n""")
     SIZE_BEGUN = re.compile(rb"0{0,64}[0-9A-Fa-f]{1,16}[ \t]{0,64}(?:;[^\r\n]*)?\r?")
@@ -120,6 +123,8 @@ class ChunkedBody(CloseBody):
     def __init__(self) -> None:
         super().__init__()
         self._left = 0
+        self._paid = 0
+        """Where the last payload in a read ended."""
         self._line = bytearray()
         """The incomplete line so far."""
         self._step: Callable[[ChunkedBody, bytes, int, list[bytes]], int] = ChunkedBody._size
@@ -136,6 +141,7 @@ class ChunkedBody(CloseBody):
         if self._step is ChunkedBody._size and not self._line and (size := self._SIZE.match(data)):
             begin, length = size.end(), int(size[1], 16)
             if length and data[begin + length :] == self._CRLF:  # one whole chunk in a read: the usual case
+                self.after = len(self._CRLF)
                 return data[begin : begin + length]
         payload: list[bytes] = []
         at = 0
@@ -143,6 +149,7 @@ class ChunkedBody(CloseBody):
             at = self._step(self, data, at, payload)
         if self.whole:
             self.rest = data[at:]
+        self.after = len(data) - self._paid
         return payload[0] if len(payload) == 1 else b"".join(payload)
 
     def _size(self, data: bytes, at: int, payload: list[bytes]) -> int:
@@ -160,7 +167,8 @@ class ChunkedBody(CloseBody):
             self._step = ChunkedBody._trailer
         elif data[end + self._left : end + self._left + 2] == self._CRLF:
             payload.append(data[end : end + self._left])
-            return end + self._left + 2
+            self._paid = end + self._left
+            return self._paid + 2
         else:
             self._step = ChunkedBody._data
         return end
@@ -178,7 +186,8 @@ class ChunkedBody(CloseBody):
         self._left -= taken
         if not self._left:
             self._step = ChunkedBody._data_end
-        return at + taken
+        self._paid = at + taken
+        return self._paid
 
     def _data_end(self, data: bytes, at: int, _payload: list[bytes]) -> int:
         wanted = self._CRLF[len(self._line) :]

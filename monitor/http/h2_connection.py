@@ -119,6 +119,8 @@ class Http2Connection:
         """The peer violated the protocol: the connection is unusable."""
         self.goaway = ""
         """The name of the error code of the GOAWAY that came."""
+        self.ends_with_output = False
+        """Nothing came after the last output of the last read."""
         self.answer_bytes = 0
         """Bytes of frames that belong to the response, headers or data."""
 
@@ -179,11 +181,17 @@ class Http2Connection:
         if self.broken:
             return
         self._spare -= len(data)
+        self.ends_with_output, part = False, None
         try:
             for one in self._splitter.split(data):
-                yield from self._part(one) if isinstance(one, DataPart) else self._frame(one, at)
+                outputs = [*(self._part(one) if isinstance(one, DataPart) else self._frame(one, at))]
+                of_that_part, part = part is not None, one if isinstance(one, DataPart) else None
+                self.ends_with_output = bool(outputs) or (of_that_part and self.ends_with_output)
+                yield from outputs
+            self.ends_with_output &= self._splitter.between_frames
             self._bear_padding()
         except FrameError as error:
+            self.ends_with_output = False
             yield from self._fault(str(error))
 
     def _part(self, part: DataPart) -> Iterator[Http2Output]:

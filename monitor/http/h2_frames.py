@@ -97,6 +97,11 @@ class FrameSplitter:
         """Whether an incomplete frame with headers has come."""
         return len(self._unsplit) > 3 and self._unsplit[3] in HEADS  # noqa: PLR2004 - the offset of a frame's type
 
+    @property
+    def between_frames(self) -> bool:
+        """Whether nothing has come of a frame but data that was passed on."""
+        return not self._unsplit or self._given > 0
+
     def split(self, data: bytes) -> Iterator[Frame | DataPart]:
         """Return the frames that `data` completes; a FrameError if the bytes are not frames, or one is too long."""
         buffer = self._unsplit

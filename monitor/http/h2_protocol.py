@@ -118,19 +118,22 @@ class Http2Protocol(HttpProtocol):
         if http2 is None:
             super().data_received(data)
             return
+        self._note_end_of_tls()
         sock, payload = self._socket, list[bytes]()
         if self.sent_at is None and self.receiver is not None and not http2.held_back and sock.last_sent_at is not None:
             self.sent_at, sock.clock = sock.last_sent_at, None  # bytes sent from here on are not the request
-        for output in http2.receive(data, sock.read_at):
+        outputs = list(http2.receive(data, sock.read_at))
+        for left, output in zip(reversed(range(len(outputs))), outputs, strict=True):
+            amid = bool(left) or not http2.ends_with_output
             match output:
                 case Payload():
                     payload.append(output.data)
                 case Answer():
-                    self._answer(output)
+                    self._answer(output, sock.spread if amid else sock.uncertainty)
                 case _:
-                    self._hand_on(payload)
-                    self._end(output)
-        self._hand_on(payload)
+                    self._hand_on(payload, sock.spread)
+                    self._end(output, amid=amid)
+        self._hand_on(payload, sock.uncertainty if http2.ends_with_output else sock.spread)
         self.received = http2.answer_bytes + http2.inside_a_head
         self._write(http2)
 
@@ -141,7 +144,7 @@ class Http2Protocol(HttpProtocol):
             super().connection_lost(exc)
             return
         if self._body is None and exc is None and http2.goaway and not self.received:
-            receiver.end(EndKind.CLOSED, self._end_of_connection, f"after GOAWAY {http2.goaway}")
+            receiver.end(EndKind.CLOSED, self._socket.end_at, f"after GOAWAY {http2.goaway}")
         super().connection_lost(exc)
 
     def _loss(self, exc: BaseException | None, body: CloseBody) -> tuple[EndKind, float, str]:
@@ -149,12 +152,7 @@ class Http2Protocol(HttpProtocol):
         goaway = self._http2.goaway if self._http2 is not None else ""
         return kind, at, f"after GOAWAY {goaway}" if goaway and not detail else detail
 
-    @property
-    def _end_of_connection(self) -> float:
-        sock = self._socket
-        return sock.fin_at if sock.fin_at is not None else sock.read_at
-
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: Answer, uncertainty: float) -> None:
         """Pass the head to aiohttp, as its own parser does, and to the receiver."""
         if self.receiver is None:
             return
@@ -174,16 +172,15 @@ class Http2Protocol(HttpProtocol):
         self._body = _FramedBody()
         ResponseHandler.feed_data(self, (message, self._payload))
         found = head(message, BodyFraming.H2)
-        sock = self._socket
-        self.receiver.head(replace(found, empty=found.empty or answer.ended), sock.read_at, sock.uncertainty)
+        self.receiver.head(replace(found, empty=found.empty or answer.ended), self._socket.read_at, uncertainty)
 
-    def _hand_on(self, payload: list[bytes]) -> None:
+    def _hand_on(self, payload: list[bytes], uncertainty: float) -> None:
         if payload and self.receiver is not None:
             sock = self._socket
-            self.receiver.payload(b"".join(payload), sock.read_at, sock.uncertainty, sock.spread)
+            self.receiver.payload(b"".join(payload), sock.read_at, uncertainty, sock.spread)
         payload.clear()
 
-    def _end(self, end: StreamEnd) -> None:
+    def _end(self, end: StreamEnd, *, amid: bool) -> None:
         """End the response; aiohttp releases the connection or closes it."""
         receiver, self._body = self.receiver, None
         if end.kind is EndKind.COMPLETE and self._payload is not None:
@@ -191,7 +188,7 @@ class Http2Protocol(HttpProtocol):
         else:
             self.force_close()
         if receiver is not None:
-            receiver.end(end.kind, self._socket.read_at, end.detail)
+            receiver.end(end.kind, self._socket.read_at, end.detail, amid=amid)
 
     def _write(self, http2: Http2Connection) -> None:
         """Send pending bytes, however few; a broken connection is closed."""

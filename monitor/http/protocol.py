@@ -28,9 +28,12 @@ from monitor.http.framing import (
 from monitor.http.head import HeadTooLargeError, head
 from monitor.http.request import NO_HTTP, Receiver
 from monitor.http.timestamps import TimestampedSocket
+from monitor.http.tls import DataFirst
 from monitor.stream.endings import BodyFraming, EndKind
 
 _FINAL, _SWITCHING = 200, 101
+_LINE_END = 2
+"""Bytes that end a chunk, which do not come later than it."""
 _NO_LENGTH = str(2**64 - 1)
 """The one length that aiohttp's parser treats as no length; it rejects longer ones itself."""
 _NO_BODY = frozenset({_SWITCHING, 204, 304})
@@ -44,8 +47,8 @@ class HttpProtocol(ResponseHandler):
 
     # slots: otherwise the dictionaries of instances would not share their keys
     __slots__ = (
-        "_body", "_on_made", "_room", "_splitter", "encrypted", "extra", "made_at", "received", "receiver", "sent_at",
-        "sock",
+        "_body", "_head_uncertainty", "_on_made", "_room", "_splitter", "_tls", "extra", "made_at", "received",
+        "receiver", "sent_at", "sock",
     )  # fmt: skip
 
     def __init__(
@@ -54,7 +57,7 @@ class HttpProtocol(ResponseHandler):
         super().__init__(loop=loop)
         self.sock: TimestampedSocket | None = None
         """The socket of this connection."""
-        self.encrypted = False
+        self._tls: ssl.SSLObject | None = None
         self.made_at = time.monotonic()
         self._on_made = on_made
         self.begin(None)
@@ -90,13 +93,14 @@ class HttpProtocol(ResponseHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note when the connection was established, TLS included."""
         self.made_at = time.monotonic()
-        self.encrypted = transport.get_extra_info("ssl_object") is not None
+        self._tls = transport.get_extra_info("ssl_object")
         super().connection_made(transport)
         self._on_made(self, transport)
 
     def data_received(self, data: bytes) -> None:
         """Take one read."""
         self.received += len(data)
+        self._note_end_of_tls()
         receiver, body = self.receiver, self._body
         if receiver is None:
             super().data_received(data)
@@ -105,6 +109,16 @@ class HttpProtocol(ResponseHandler):
             self._read_head(data, receiver)
         else:
             self._read_body(data, body, receiver)
+
+    def eof_received(self) -> None:
+        """Note that the request was sent: TLS answers the peer's end with bytes that are not a part of it."""
+        self.sent_at, self._socket.clock = self.request_sent_at, None
+        super().eof_received()
+
+    def _note_end_of_tls(self) -> None:
+        """Correct the uncertainty of a read whose last bytes are the end of TLS, which came after the data."""
+        if isinstance(self._tls, DataFirst) and self._tls.ended:
+            self._socket.uncertainty = self._socket.spread
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End the body, if there is one; before it aiohttp raises in the request."""
@@ -124,6 +138,7 @@ class HttpProtocol(ResponseHandler):
         if self.sent_at is None:
             self.sent_at = sock.last_sent_at
         heads, rest = self._splitter.split(data)
+        self._head_uncertainty = sock.spread if rest else sock.uncertainty
         if self._splitter.foreign:
             receiver.end(EndKind.MALFORMED_HEAD, sock.read_at, NO_HTTP)
             return
@@ -149,7 +164,7 @@ class HttpProtocol(ResponseHandler):
             return
         framing, self._body = _framing(message)
         self._parser = None
-        self.receiver.head(head(message, framing), sock.read_at, sock.uncertainty)
+        self.receiver.head(head(message, framing), sock.read_at, self._head_uncertainty)
 
     def _look_for_a_fault(self) -> None:
         """Close a connection whose response aiohttp could not parse.
@@ -171,35 +186,32 @@ class HttpProtocol(ResponseHandler):
         sock = self.sock or self._socket
         if payload := body.take(data):
             # the last byte of the read may be one of the framing, which came later
-            uncertainty = sock.spread if body.whole and type(body) is ChunkedBody else sock.uncertainty
+            uncertainty = sock.spread if body.after > _LINE_END else sock.uncertainty
             receiver.payload(payload, sock.read_at, uncertainty, sock.spread)
         self._room += FRAMING_PER_BYTE * len(payload) - len(data)
         if body.whole:
             self._finish(body, sock, receiver)
         elif body.broken or self._room < 0:
             self._abort()
-            receiver.end(EndKind.MALFORMED, sock.read_at, body.fault if body.broken else CROWDED)
+            receiver.end(EndKind.MALFORMED, sock.read_at, body.fault if body.broken else CROWDED, amid=True)
 
     def _finish(self, body: CloseBody, sock: TimestampedSocket, receiver: Receiver) -> None:
         """End a whole body; aiohttp then releases the connection or closes it."""
-        self.extra = bool(body.rest.strip()) or (not self.encrypted and sock.waiting())
+        self.extra = bool(body.rest.strip()) or (self._tls is None and sock.waiting())
         if self._payload is not None:
             self._payload.feed_eof()
-        receiver.end(EndKind.COMPLETE, sock.read_at, extra=self.extra)
+        receiver.end(EndKind.COMPLETE, sock.read_at, extra=self.extra, amid=bool(body.rest))
 
     def _loss(self, exc: BaseException | None, body: CloseBody) -> tuple[EndKind, float, str]:
         """Return how a body ended with its connection, and when."""
         sock = self._socket
-        if sock.reset_at is not None:
-            return EndKind.RESET, sock.reset_at, ""
-        if isinstance(exc, ssl.SSLError):  # a fatal alert, or bytes that are not TLS records: TLS was aborted
-            return EndKind.RESET, time.monotonic(), ""
+        # an error of TLS is a fatal alert, or bytes that are no record
+        aborted = isinstance(exc, OSError) and (sock.fin_at is None or isinstance(exc, ssl.SSLError))
+        if sock.reset_at is not None or aborted:
+            return EndKind.RESET, sock.end_at, ""
         if exc is not None and not isinstance(exc, OSError):
             return EndKind.INTERNAL, time.monotonic(), type(exc).__name__
-        if exc is not None and sock.fin_at is None:
-            return EndKind.RESET, time.monotonic(), ""
-        at = sock.fin_at if sock.fin_at is not None else sock.read_at
-        return (EndKind.COMPLETE if type(body) is CloseBody else EndKind.INCOMPLETE), at, ""
+        return (EndKind.COMPLETE if type(body) is CloseBody else EndKind.INCOMPLETE), sock.end_at, ""
 
     # -- the connection ----------------------------------------------------------------------------------------------
 

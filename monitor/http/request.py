@@ -38,8 +38,8 @@ class Receiver(Protocol):
     def payload(self, data: bytes, at: float, uncertainty: float, spread: float) -> None:
         """Take payload of one read: its last byte arrived at most `uncertainty` before `at`, the others `spread`."""
 
-    def end(self, kind: EndKind, at: float, detail: str = "", *, extra: bool = False) -> None:
-        """Take the end; the first one counts."""
+    def end(self, kind: EndKind, at: float, detail: str = "", *, extra: bool = False, amid: bool = False) -> None:
+        """Take the end; the first one counts. `amid`: it came with a read that goes on after it."""
 
 
 @dataclass(frozen=True, slots=True)

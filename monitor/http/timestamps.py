@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import resource
+import select
 import selectors
 import socket
 import struct
@@ -78,8 +80,9 @@ class PollTrackingSelector(selectors.DefaultSelector):
             self.quiet_at, self._looked = self._looked, entered
             return ready
         timeout = _LONGEST_POLL if timeout is None else min(timeout, _LONGEST_POLL)
+        sleeps = _sleeps()
         ready = super().select(timeout)
-        self.quiet_at = self._looked = self._woken(entered, timeout)
+        self.quiet_at = self._looked = self._woken(entered, timeout, sleeps)
         return ready
 
     def close(self) -> None:
@@ -93,14 +96,19 @@ class PollTrackingSelector(selectors.DefaultSelector):
         """Return how many seconds ago an event that is noticed now may have happened."""
         return max(time.monotonic_ns() - self.quiet_at, 0) / _BILLION
 
-    def _woken(self, entered: int, timeout: float) -> int:
-        """Return a time before which nothing ended the wait: it was noticed late by the time in the run queue."""
+    def _woken(self, entered: int, timeout: float, sleeps: int | None) -> int:
+        """Return a time before which nothing ended the wait: it was noticed late by the time in the run queue.
+
+        Unless the thread slept exactly once, that is unknown: it was stopped as well, or waited for the interpreter.
+        """
         returned, queued, suspended = time.monotonic_ns(), self._queued, self.suspended
         waited = returned - entered
         self.suspended = _suspended()
         if (slept := self.suspended - suspended) > _SUSPENDED:
             return entered - int(slept * _BILLION)
         if waited <= _WAKING_NS or waited > timeout * _BILLION + _OVERSLEPT_NS:
+            return entered
+        if sleeps is not None and _sleeps() != sleeps + 1:
             return entered
         if self._account is not None:
             self._queued = int(os.pread(self._account, 80, 0).split()[1])
@@ -113,6 +121,12 @@ _SUSPENDED = 0.01
 
 def _suspended() -> float:
     return time.clock_gettime(_BOOTTIME) - time.monotonic()
+
+
+def _sleeps() -> int | None:
+    """Return how often the current thread has waited or was stopped; None if the system does not count that."""
+    thread = getattr(resource, "RUSAGE_THREAD", None)
+    return resource.getrusage(thread).ru_nvcsw if thread is not None else None
 
 
 def _open_account() -> int | None:
@@ -200,9 +214,9 @@ class TimestampedSocket(socket.socket):
     """A TCP socket that notes its reads and writes."""
 
     __slots__ = (
-        "_asked_at", "_blocked", "_more", "_poll_selector", "_quiet", "_read_before", "clock", "connected_after",
-        "connected_at", "end_uncertainty", "fin_at", "first_sent_at", "last_sent_at", "read_after", "read_at",
-        "read_late", "received", "reset_at", "spread", "uncertainty",
+        "_asked_at", "_blocked", "_last_after", "_more", "_poll_selector", "_quiet", "_read_before", "_unread_error",
+        "clock", "connected_after", "connected_at", "end_uncertainty", "fin_at", "first_sent_at", "last_sent_at",
+        "read_after", "read_at", "read_late", "received", "reset_at", "spread", "uncertainty",
     )  # fmt: skip
 
     def __init__(self, family: int, kind: int, proto: int, selector: PollTrackingSelector | None = None) -> None:
@@ -232,8 +246,9 @@ class TimestampedSocket(socket.socket):
         self.reset_at: float | None = None
         self.end_uncertainty = 0.0
         """The end, `fin_at` or `reset_at`, came at most this much before it was noted."""
-        self._read_before = self._quiet = time.monotonic_ns()
+        self._read_before = self._quiet = self._last_after = time.monotonic_ns()
         self._more = False
+        self._unread_error: int | None = None
         if STAMPS:
             self.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
@@ -293,6 +308,9 @@ class TimestampedSocket(socket.socket):
         except BlockingIOError:
             self._refused()
             raise
+        except ConnectionError as error:
+            self._ended_meanwhile(error)
+            count = memoryview(data).nbytes
         if self.clock is not None:
             self._sent(self.clock, count < memoryview(data).nbytes)
         return count
@@ -305,6 +323,9 @@ class TimestampedSocket(socket.socket):
         except BlockingIOError:
             self._refused()
             raise
+        except ConnectionError as error:
+            self._ended_meanwhile(error)
+            count = sum(memoryview(one).nbytes for one in buffers)
         if self.clock is not None:
             self._sent(self.clock, count < sum(memoryview(one).nbytes for one in buffers))
         return count
@@ -317,6 +338,15 @@ class TimestampedSocket(socket.socket):
             if self._blocked:  # since when the socket accepts more is unknown
                 self.clock.add_uncertainty(self.lateness)
             self.clock.wait_begins(self.last_sent_at)
+
+    def _ended_meanwhile(self, error: ConnectionError) -> None:
+        """Leave the end of the connection to the reads: first they return what came before it.
+
+        The failed send has taken a reset from the kernel, which then says that the stream ended; a broken pipe means
+        that the peer's end came before.
+        """
+        if not isinstance(error, BrokenPipeError):
+            self._unread_error = error.errno
 
     def _refused(self) -> None:
         """Note that the socket accepts nothing for now."""
@@ -358,6 +388,12 @@ class TimestampedSocket(socket.socket):
         self._note(count, ancillary, len(view), began)
         return count
 
+    def readable(self) -> bool:
+        """Whether bytes or the end of the connection are waiting to be read."""
+        poll = select.poll()
+        poll.register(self, select.POLLIN)
+        return bool(poll.poll(0))
+
     def waiting(self) -> bool:
         """Whether bytes are waiting to be read; an empty line, which some servers send after a body, does not count."""
         try:
@@ -392,11 +428,20 @@ class TimestampedSocket(socket.socket):
         """
         if self._poll_selector is None or self._poll_selector.quiet_at > self._read_before:
             return self.lateness
-        return max(time.monotonic() - self.read_at, 0.0)
+        return max(time.monotonic_ns() - self._last_after, 0) / _BILLION
+
+    @property
+    def end_at(self) -> float:
+        """When the connection ended; if its end was not read, when the last bytes came: TLS ends with bytes."""
+        return next((at for at in (self.reset_at, self.fin_at) if at is not None), self.read_at)
 
     def _note(self, count: int, ancillary: list[tuple[int, int, bytes]], asked: int, began: int) -> None:
         """Note one read; data of the next one arrived after this one `began`."""
         now, wall, bracket = clocks()
+        if not count and self._unread_error is not None:
+            error = OSError(self._unread_error, os.strerror(self._unread_error))
+            self._failed(error)
+            raise error
         if not count:
             self.fin_at = now / _BILLION
             self.end_uncertainty = self._since_it_may_have_ended()
@@ -409,6 +454,7 @@ class TimestampedSocket(socket.socket):
         at = now if arrived is None else arrived
         self.received += count
         self.read_at, self.read_late = at / _BILLION, (now - at) / _BILLION
+        self._last_after = quiet if arrived is None else arrived
         self.spread = max(at - quiet, bracket) / _BILLION
         self._read_before, self._quiet, self._more = began, quiet, count == asked
         # the time of merged segments is the last one's: a full read may have ended before that, and a peer's end is one

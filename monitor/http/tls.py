@@ -27,6 +27,36 @@ class LoadedContext:
     digest: bytes
 
 
+class DataFirst(ssl.SSLObject):
+    """A connection that returns an end of the stream before a fatal error of a read that has returned data.
+
+    asyncio reads until nothing is left and passes the data on then: an error on the way would discard it, so that a
+    late read of an answer and the alert after it would only be the alert. After an end it reads once more.
+    """
+
+    ended = False
+    """An end or an error followed what was read last."""
+    _returned_data = False
+    _error: ssl.SSLError | None = None
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002, ANN401 - as the class above has it
+        """Read; an error comes after the end."""
+        if self._error is not None:
+            raise self.__dict__.pop("_error")
+        try:
+            found = super().read(len, buffer)
+        except (ssl.SSLWantReadError, ssl.SSLSyscallError):
+            self._returned_data = False
+            raise
+        except ssl.SSLError as error:
+            if not self._returned_data:
+                raise
+            self._error, found = error.with_traceback(None), b""
+        self._returned_data = bool(found)
+        self.ended = not found
+        return found
+
+
 def tls_context(tls: Tls, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     """Return the context for these settings, offering these protocols by ALPN; it reads files.
 
@@ -39,6 +69,7 @@ def load(tls: Tls, alpn: tuple[str, ...] = ()) -> LoadedContext:
     """Make the context for these settings from the current files; errors as in `tls_context`."""
     digest = digest_of(tls)  # first, so that a file that changes meanwhile is noticed
     context = ssl.create_default_context(cafile=tls.ca_file)
+    context.sslobject_class = DataFirst
     if tls.insecure_skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

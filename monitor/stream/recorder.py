@@ -104,11 +104,12 @@ class Recorder:
 
         Its last byte arrived at most `uncertainty` before `time`, every other byte at most `spread`.
         """
+        spread = uncertainty if spread is None else spread
         if not self._times:
-            self.mark(Mark.FIRST_BYTE, time, uncertainty + self.zero_uncertainty)
+            self.mark(Mark.FIRST_BYTE, time, spread + self.zero_uncertainty)
         self._times.append(time)
         self._uncertainties.append(uncertainty)
-        self._spreads.append(uncertainty if spread is None else spread)
+        self._spreads.append(spread)
         self._offsets.append(offset)
 
     def record(self, event: Event, offset: int) -> None:

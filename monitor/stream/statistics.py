@@ -100,9 +100,11 @@ def _percentile(ordered: list[float], percent: int) -> float:
 
 
 def uncertainty(recording: Recording) -> float:
-    """Return the largest uncertainty in seconds of the chunks' times and of the first byte."""
-    chunks = max(_outputs(recording)[1], default=0.0)
-    return max(chunks + recording.zero_uncertainty, recording.mark_uncertainties.get(Mark.FIRST_BYTE, 0.0))
+    """Return the largest uncertainty in seconds of the chunks' times; without chunks, that of the first byte."""
+    chunks = max(_outputs(recording)[1], default=None)
+    if chunks is None:
+        return recording.mark_uncertainties.get(Mark.FIRST_BYTE, 0.0)
+    return chunks + recording.zero_uncertainty
 
 
 def uncertainties(recording: Recording) -> dict[str, float]:

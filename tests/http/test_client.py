@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from monitor.http.timestamps import free_closed_transports
+from monitor.http.timestamps import TimestampedSocket, free_closed_transports
 from monitor.keys.tls import Tls
 from monitor.lab.peer import Peer, peer
 from monitor.lab.server import Lab
@@ -149,6 +149,14 @@ async def test_a_byte_of_an_answer_is_an_answer(prober: Prober, steps: tuple[Ste
         observation = await prober(kept(server), "cli")
         assert how(observation) == (came_to, "reuse", False)
         assert len(server.requests) == 2
+
+
+async def test_a_kept_connection_with_something_to_read(prober: Prober, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there before the request is not its response: the loop is too late to read that, and takes another."""
+    async with peer((ReadRequest(), Send(CHUNKED), Hold())) as server:
+        await prober(kept(server), "cli")
+        monkeypatch.setattr(TimestampedSocket, "readable", lambda _: True)
+        assert how(await prober(kept(server), "cli")) == ("ok", "fresh", False)
 
 
 async def test_silence_is_no_reason_to_try_again(prober: Prober) -> None:

@@ -11,16 +11,21 @@ from typing import Any
 
 import pytest
 
+from monitor.http.clock import Clock
+from monitor.http.h2_frames import FrameType
 from monitor.http.protocol import HttpProtocol
 from monitor.http.timestamps import TimestampedSocket
 from monitor.keys.secret import Secret
-from monitor.lab.peer import peer
-from monitor.lab.steps import Fin, Gate, Hold, Repeat, Send, Wait
+from monitor.lab import h2_wire as wire
+from monitor.lab.peer import Peer, peer
+from monitor.lab.steps import Fin, Gate, Hold, Repeat, Rst, Send, Wait
 from monitor.record.from_observation import event_of
 from monitor.settings import Limits
 from monitor.stream.endings import Deadline, Mark
 from monitor.stream.statistics import uncertainties
 from tests.conftest import WITHIN, Ask, MakeProber, only, target
+from tests.http import h2_parts
+from tests.http.h2_parts import agreeing, answer, in_http2
 from tests.http.parts import CLOSED, HI, OK, STOP, CertificateAuthority, unchecked, unsent
 from tests.test_wire import verdict
 
@@ -163,6 +168,14 @@ async def test_unknown_facts_of_a_connection_are_not_recorded() -> None:
     assert one.info.peer is None
 
 
+async def test_the_answer_to_the_end_of_tls_is_not_the_request(ask: Ask, ca: CertificateAuthority) -> None:
+    """What TLS sends when the peer has ended it is no part of the request: the wait before was for the peer."""
+    async with peer((Wait(0.05), Fin()), ssl=ca.server()) as server:
+        observation = await ask(**unchecked(f"{server.url}/", tls=ca.trusted))
+    assert verdict(observation) == "no_response/closed"
+    assert observation.recording.marks[Mark.END] - observation.recording.marks[Mark.REQUEST_SENT] > 0.04
+
+
 async def test_our_own_delay_is_not_the_targets(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """The delay of a late loop before the request is measured, and is not part of any time."""
     own = TimestampedSocket._connected
@@ -264,14 +277,107 @@ async def test_an_end_of_tls_that_nobody_was_there_to_see(
     assert "while the monitor was suspended" in observation.verdict.detail
 
 
+@pytest.mark.parametrize("then", [wire.reset(1), wire.goaway(0), b""], ids=["RST_STREAM", "GOAWAY", "FIN"])
+async def test_frames_that_came_at_an_unknown_time(ask: Ask, monkeypatch: pytest.MonkeyPatch, then: bytes) -> None:
+    """A read without a time of its own may be as late as it is uncertain: its end is no fault of the target."""
+    _noted(monkeypatch, uncertainty=9.5, spread=9.5, end_uncertainty=9.5)
+    async with peer(answer(h2_parts.HEAD + wire.data(1, HI), then, then=(Fin(),))) as server:
+        observation = await ask(**in_http2(server.url))
+    assert verdict(observation) == "inconclusive/resources"
+
+
+async def test_a_proxy_that_gave_up_meanwhile(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that closed while the process was frozen may have done so for that."""
+    monkeypatch.setattr(TimestampedSocket, "lateness", property(lambda _: 9.5))
+    async with peer((Send(b"HTTP/1.1 2"), Fin())) as proxy:
+        observation = await ask(**unchecked("https://chat.test/v1", proxy=Secret(proxy.url)))
+    assert verdict(observation) == "inconclusive/resources"
+
+
+@pytest.mark.parametrize(("late", "wanted"), [(9.5, "inconclusive/resources"), (0.5, "http_error/rejected")])
+async def test_a_server_that_did_not_wait_for_the_request(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, late: float, wanted: str
+) -> None:
+    """A 408 is no fault of the server if the monitor itself was late to send the request."""
+    monkeypatch.setattr(Clock, "own_delay", property(lambda _: late, lambda *_: None), raising=False)
+    async with peer((Send(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"), Fin())) as server:
+        observation = await ask(**unchecked(f"{server.url}/"))
+    assert verdict(observation) == wanted
+    assert ("9.5 s late to send it" in observation.verdict.detail) == (late > 1)
+
+
+def _held(monkeypatch: pytest.MonkeyPatch, server: Peer) -> None:
+    """Let no read return anything from the request on until the peer has finished; then each returns a part of it."""
+    recv, recv_into = TimestampedSocket.recv, TimestampedSocket.recv_into
+
+    def held() -> int:
+        if server.requests and not server.played:
+            raise BlockingIOError
+        return 4096
+
+    monkeypatch.setattr(TimestampedSocket, "recv", lambda sock, size: recv(sock, min(size, held())))
+    monkeypatch.setattr(TimestampedSocket, "recv_into", lambda sock, buffer: recv_into(sock, buffer, held()))
+
+
+PING = wire.frame(FrameType.PING, bytes(8))
+
+
+@pytest.mark.parametrize(
+    ("sent", "wanted"),
+    [
+        ((wire.SETTINGS,), "no_response/reset"),
+        ((h2_parts.HEAD + PING, wire.data(1, HI) * 100, wire.data(1, STOP, end=True)), "ok"),
+    ],
+    ids=["before the head", "after a long response"],
+)
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+async def test_a_late_read_of_what_is_answered(
+    ask: Ask,
+    ca: CertificateAuthority,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    secure: bool,
+    sent: tuple[bytes, ...],
+    wanted: str,
+) -> None:
+    """HTTP/2 answers the frames that it reads: if that finds a reset, nothing is lost that came before it."""
+    more = {"tls": ca.trusted} if secure else {}
+    async with peer(answer(*sent, then=(Rst(),)), ssl=agreeing(ca, "h2") if secure else None) as server:
+        _held(monkeypatch, server)
+        observation = await ask(**in_http2(server.url, **more))
+    assert verdict(observation) == wanted
+
+
+@pytest.mark.parametrize(
+    ("sent", "wanted"),
+    [
+        (CHUNKED + b"%x\r\n%s\r\n" % (len(HI), HI), 7.0),
+        (CHUNKED, 0.5),
+        (CHUNKED.replace(b"HTTP", b"HTTP/1.1 103 Early\r\n\r\nHTTP", 1), 0.5),
+    ],
+    ids=["a body after it", "nothing after it", "another head before it"],
+)
+async def test_a_head_that_a_body_follows(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, sent: bytes, wanted: float
+) -> None:
+    """The time of a read is that of its last byte: a head with the begin of a body came earlier."""
+    _noted(monkeypatch, spread=7.0, uncertainty=0.5)
+    async with peer((Send(sent), Fin())) as server:
+        observation = await ask(**unchecked(f"{server.url}/"))
+    found = uncertainties(observation.recording)
+    assert found["headers"] == pytest.approx(wanted, abs=0.4)
+    assert "first_byte" not in found or found["first_byte"] >= 7.0
+
+
 @pytest.mark.parametrize(
     ("sent", "wanted"),
     [
         (CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(HI + STOP), HI + STOP), 7.0),
         (CHUNKED + b"%x\r\n%s\r\n" % (len(HI + STOP), HI + STOP), 0.5),
+        (CHUNKED + b"%x\r\n%s\r\n5\r\n" % (len(HI + STOP), HI + STOP), 7.0),
         (CLOSED + HI + STOP, 0.5),
     ],
-    ids=["the end of the framing after it", "nothing after it", "no framing"],
+    ids=["the end of the framing after it", "nothing after it", "the next size after it", "no framing"],
 )
 async def test_a_payload_that_framing_follows(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, sent: bytes, wanted: float
@@ -282,6 +388,28 @@ async def test_a_payload_that_framing_follows(
         observation = await ask(**unchecked(f"{server.url}/"))
     assert verdict(observation) == "ok"
     assert observation.recording.arrivals[-1].uncertainty == wanted
+
+
+@pytest.mark.parametrize(
+    ("sent", "payload", "end"),
+    [
+        (wire.data(1, HI), 0.5, 0.0),
+        (wire.data(1, HI) + PING, 7.0, 0.0),
+        (wire.data(1, HI + STOP) + wire.data(1, b"", end=True), 7.0, 0.5),
+        (wire.data(1, HI + STOP) + wire.data(1, b"", end=True) + wire.goaway(1), 7.0, 7.0),
+    ],
+    ids=["nothing after it", "a ping after it", "the end after it", "the end and more after it"],
+)
+async def test_a_payload_that_frames_follow(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, *, sent: bytes, payload: float, end: float
+) -> None:
+    """The time of a read is that of its last byte: what other frames follow is less certain."""
+    _noted(monkeypatch, spread=7.0, uncertainty=0.5)
+    monkeypatch.setattr("monitor.http.exchange.TOO_LATE", 99.0)
+    async with peer(answer(h2_parts.HEAD + sent, then=(Fin(),))) as server:
+        observation = await ask(**in_http2(server.url))
+    assert observation.recording.arrivals[-1].uncertainty == payload
+    assert observation.recording.ending.uncertainty == pytest.approx(end, abs=0.4)
 
 
 async def test_the_end_of_the_connection_counts_as_a_read() -> None:

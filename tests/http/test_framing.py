@@ -122,6 +122,28 @@ def test_a_chunked_body_has_an_end(body: bytes, payload: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("made", "parts", "after"),
+    [
+        (CloseBody(), [b"abc"], 0),
+        (LengthBody(3), [b"abc"], 0),
+        (LengthBody(3), [b"abcde"], 2),
+        (ChunkedBody(), [b"3\r\nabc\r\n"], 2),
+        (ChunkedBody(), [b"3\r\nabc\r\n3\r\nabc\r\n"], 2),
+        (ChunkedBody(), [b"3\r\nabc\r\n1"], 3),
+        (ChunkedBody(), [b"3\r\nabc\r\n1\r\n"], 5),
+        (ChunkedBody(), [b"3\r\nab"], 0),
+        (ChunkedBody(), [b"3\r\nab", b"c\r\n0\r\n"], 5),
+        (ChunkedBody(), [b"3\r\nabc\r\n0\r\n\r\nx"], 8),
+    ],
+)
+def test_how_many_bytes_follow_the_payload(made: CloseBody, parts: list[bytes], after: int) -> None:
+    """Framing that came after the last payload of a read may have come much later than that."""
+    for part in parts:
+        made.take(part)
+    assert made.after == after
+
+
+@pytest.mark.parametrize(
     ("good", "bad", "payload"),
     [
         *(

@@ -249,6 +249,31 @@ def test_a_goaway_ends_nothing_by_itself() -> None:
     assert events_of(connection, wire.goaway(0)) == []
 
 
+@pytest.mark.parametrize(
+    ("reads", "ends"),
+    [
+        ([HEAD], True),
+        ([HEAD + wire.data(1, b"a")], True),
+        ([HEAD + wire.data(1, b"ab")[:-1]], True),
+        ([HEAD + wire.data(1, b"a", end=True)], True),
+        ([HEAD, wire.data(1, b"", end=True)], True),
+        ([HEAD, wire.reset(1)], True),
+        ([HEAD + wire.SETTINGS], False),
+        ([HEAD, wire.data(1, b"a") + wire.data(1, b"")], False),
+        ([HEAD, wire.data(1, b"a") + wire.goaway(1)], False),
+        ([HEAD, wire.data(1, b"a") + wire.data(3, b"b")], False),
+        ([HEAD, wire.data(1, b"a") + wire.data(1, b"")[:5]], False),
+        ([HEAD, wire.data(1, b"", end=True) + wire.goaway(1)], False),
+        ([HEAD, wire.data(1, b"a") + wire.frame(Type.PING, b"short")], False),
+    ],
+)
+def test_whether_a_read_ends_with_its_output(reads: list[bytes], ends: bool) -> None:
+    """Only then is the time of the read that of its last output; frames that follow it may have come much later."""
+    connection = asked()
+    events_of(connection, *reads)
+    assert connection.ends_with_output is ends
+
+
 def test_a_second_request() -> None:
     """A second request has its own stream; a GOAWAY with a lower number refuses it."""
     connection = asked()

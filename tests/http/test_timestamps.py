@@ -8,10 +8,14 @@ import itertools
 import os
 import select
 import selectors
+import signal
 import socket
 import struct
+import subprocess
+import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,10 +38,10 @@ def stamping() -> Iterator[None]:
     keeper.close()
 
 
-def connected() -> Pair:
+def connected(selector: PollTrackingSelector | None = None) -> Pair:
     """Return a tap and the peer that it is connected to."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        sock = TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0)
+        sock = TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0, selector)
         sock.connect(listener.getsockname())
         peer, _ = listener.accept()
     return sock, peer
@@ -160,8 +164,7 @@ def test_a_reset_after_a_late_read_is_read_as_a_reset(pair: Pair) -> None:
     sock, peer = pair
     wait_until(time.monotonic() + 5e-3)
     peer.send(b"hello")
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    peer.close()
+    reset(peer)
     wait_for_end(sock)
     assert sock.recv(100) == b"hello"
     with pytest.raises(ConnectionResetError):
@@ -208,10 +211,7 @@ def test_what_comes_while_a_read_is_noted(pair: Pair, monkeypatch: pytest.Monkey
 def test_the_loops_last_look_bounds_a_read() -> None:
     """Data that a poll reports came after the previous poll, at which nothing waited."""
     clock = PollTrackingSelector()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        sock = TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0, clock)
-        sock.connect(listener.getsockname())
-        peer, _ = listener.accept()
+    sock, peer = connected(clock)
     with sock, peer:
         clock.register(sock, selectors.EVENT_READ)
         clock.select(0)
@@ -225,6 +225,71 @@ def test_the_loops_last_look_bounds_a_read() -> None:
 
 
 # -- how it ends -------------------------------------------------------------------------------------------------------
+
+
+def reset(peer: socket.socket) -> None:
+    """Reset a connection."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    peer.close()
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["send", "sendmsg"])
+def test_a_send_leaves_the_end_to_the_reads(pair: Pair, *, several: bool) -> None:
+    """A send that finds a reset loses nothing that came before it: the reads return that, and then raise the reset."""
+    sock, peer = pair
+    peer.send(b"hello")
+    reset(peer)
+    wait_for_end(sock)
+    assert (sock.sendmsg([b"o", b"k"]) if several else sock.send(b"ok")) == 2
+    assert not sock.ended
+    assert sock.recv(100) == b"hello"
+    with pytest.raises(ConnectionResetError):
+        sock.recv(100)
+    assert sock.reset_at is not None
+    assert sock.fin_at is None
+
+
+def test_a_send_after_the_peers_fin(pair: Pair) -> None:
+    """A peer that has closed resets what is sent to it: it is still a close, after what it had sent."""
+    sock, peer = pair
+    peer.send(b"hello")
+    peer.close()
+    wait_for_end(sock)
+    with contextlib.suppress(BrokenPipeError):
+        while True:
+            socket.socket.send(sock, b"x")
+    assert sock.send(b"ok") == 2
+    assert sock.recv(100) == b"hello"
+    assert sock.recv(100) == b""
+    assert sock.fin_at is not None
+    assert sock.reset_at is None
+
+
+def test_an_end_after_a_full_read_came_at_any_time_before() -> None:
+    """What a full read left has no time of its own, and so says nothing of when the end after it came."""
+    clock = PollTrackingSelector()
+    sock, peer = connected(clock)
+    with sock, peer:
+        peer.send(b"hello")
+        peer.shutdown(socket.SHUT_WR)
+        wait_for_end(sock)
+        ended = time.monotonic()
+        wait_until(ended + 5e-3)
+        assert (sock.recv(3), sock.recv(3), sock.recv(3)) == (b"hel", b"lo", b"")
+        assert sock.fin_at is not None
+        assert sock.fin_at - sock.end_uncertainty <= ended
+        assert sock.end_at == sock.fin_at
+    clock.close()
+
+
+@pytest.mark.parametrize("does", [lambda peer: peer.send(b"a"), socket.socket.close, reset], ids=["data", "FIN", "RST"])
+def test_whether_something_can_be_read(pair: Pair, *, does: Callable[[socket.socket], object]) -> None:
+    """Bytes, a close and a reset wait to be read, and none of them is taken."""
+    sock, peer = pair
+    assert not sock.readable()
+    does(peer)
+    readable(sock)
+    assert (sock.readable(), sock.readable()) == (True, True)
 
 
 @pytest.mark.parametrize("into", [False, True])
@@ -243,8 +308,7 @@ def test_a_fin_is_noted(pair: Pair, *, into: bool) -> None:
 def test_a_reset_is_noted(pair: Pair, *, into: bool) -> None:
     """A read that fails is the peer's RST, and the failure is passed on."""
     sock, peer = pair
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-    peer.close()
+    reset(peer)
     readable(sock)
     with pytest.raises(ConnectionResetError):
         sock.recv_into(bytearray(9)) if into else sock.recv(9)
@@ -350,9 +414,12 @@ class Polls:
         ticks: list[int],
         found: list[list[Any]],
         queued: str,
+        *,
         boots: Iterable[float] = itertools.repeat(7.0),
+        sleeps: Iterable[int] | None = itertools.count(),
     ) -> None:
         self.ticks, self.found = iter(ticks), iter(found)
+        self.sleeps = iter(sleeps or [])
         self.boots = iter(boots)
         clock = SimpleNamespace(
             monotonic_ns=lambda: next(self.ticks), monotonic=lambda: 0.0, clock_gettime=lambda _: next(self.boots)
@@ -360,6 +427,8 @@ class Polls:
         monkeypatch.setattr(module, "time", clock)
         monkeypatch.setattr(selectors.DefaultSelector, "select", lambda *_: next(self.found))
         monkeypatch.setattr(os, "pread", lambda *_: queued.encode())
+        usage = SimpleNamespace(RUSAGE_THREAD=1, getrusage=lambda _: SimpleNamespace(ru_nvcsw=next(self.sleeps)))
+        monkeypatch.setattr(module, "resource", SimpleNamespace() if sleeps is None else usage)
 
 
 READY: list[Any] = [("key", selectors.EVENT_READ)]
@@ -409,10 +478,61 @@ def test_when_the_loop_last_looked(
     clock.close()
 
 
+@pytest.mark.parametrize(
+    ("sleeps", "quiet"), [([0, 1], 28_000_000), ([0, 0], 9_000_000), ([0, 2], 9_000_000), (None, 28_000_000)]
+)
+def test_a_wait_that_was_not_one_sleep(
+    monkeypatch: pytest.MonkeyPatch, *, sleeps: list[int] | None, quiet: int
+) -> None:
+    """A thread that was stopped in its wait, or waited for the interpreter after it, may have been woken long ago.
+
+    If the system does not count that, nothing is concluded from it.
+    """
+    with monkeypatch.context() as patch:
+        Polls(patch, [1_000, 9_000_000, 29_000_000], [[], READY], "7 0 9", sleeps=sleeps)
+        clock = PollTrackingSelector()
+        clock.select(None)
+        assert clock.quiet_at == quiet
+    clock.close()
+
+
+WAITING = """
+import sys
+from monitor.http.timestamps import PollTrackingSelector
+clock = PollTrackingSelector()
+clock.select(0.01)
+clock.register(sys.stdin, 1)
+print("begin", flush=True)
+while not clock.select(None):
+    pass
+print(clock.quiet_at)
+"""
+
+
+def test_a_process_that_is_stopped_shortly() -> None:
+    """A stop that is shorter than a poll does not make what came meanwhile seem to have come after it."""
+    waiting = subprocess.Popen([sys.executable, "-c", WAITING], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with waiting:
+        assert waiting.stdin is not None
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == b"begin\n"
+        stat = Path(f"/proc/{waiting.pid}/stat")
+        while stat.read_text().rpartition(") ")[2][0] != "S":
+            continue
+        waiting.send_signal(signal.SIGSTOP)
+        os.waitpid(waiting.pid, os.WUNTRACED)
+        waiting.stdin.write(b"a")
+        waiting.stdin.flush()
+        written = time.monotonic()
+        wait_until(written + 5e-3)
+        waiting.send_signal(signal.SIGCONT)
+        assert int(waiting.stdout.readline()) / 1e9 <= written
+
+
 def test_a_suspended_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """CLOCK_MONOTONIC does not count a suspension: what ended the wait came before it, in it, or after it."""
     with monkeypatch.context() as patch:
-        Polls(patch, [1_000, 9_000_000, 29_000_000, 30_000_000], [[], READY], "7 0 9", [7.0, 12.0])
+        Polls(patch, [1_000, 9_000_000, 29_000_000, 30_000_000], [[], READY], "7 0 9", boots=[7.0, 12.0])
         clock = PollTrackingSelector()
         clock.select(None)
         assert clock.quiet_at == 9_000_000 - 5_000_000_000

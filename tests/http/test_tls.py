@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from asyncio import sslproto
 from datetime import UTC, datetime, timedelta
@@ -12,12 +13,12 @@ from typing import Any
 import pytest
 import trustme
 
-from monitor.http.tls import mend_tls_in_tls
+from monitor.http.tls import load, mend_tls_in_tls
 from monitor.keys.tls import Tls
 from monitor.lab.server import serve
-from monitor.stream.endings import Mark
+from monitor.stream.endings import EndKind, Mark
 from tests.conftest import Ask
-from tests.http.parts import CertificateAuthority, closed_port
+from tests.http.parts import CLOSED, HI, STOP, CertificateAuthority, closed_port, unchecked
 from tests.test_wire import verdict
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -55,6 +56,88 @@ async def test_a_certificate_that_does_not_hold(
     assert (verdict(observation), observation.verdict.phase) == ("unreachable/tls_certificate", "connect")
     assert f"OpenSSL verify code {code}" in observation.verdict.detail
     assert observation.certificate_expiry is not None
+
+
+def shaken(ca: CertificateAuthority) -> tuple[ssl.SSLObject, ssl.SSLObject, ssl.MemoryBIO, ssl.MemoryBIO]:
+    """Return both sides of a TLS connection, and what the client will read and has written."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = load(ca.trusted).context.wrap_bio(to_client, to_server, server_hostname="127.0.0.1")
+    server = ca.server().wrap_bio(to_server, to_client, server_side=True)
+    for side in (client, server, client, server):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    return client, server, to_client, to_server
+
+
+NOT_TLS = b"\x17\x03\x03\x00\x20" + bytes(32)
+"""A record that does not decrypt: as after a fatal alert, every read fails."""
+
+
+def test_data_comes_before_the_error_after_it(ca: CertificateAuthority) -> None:
+    """A read that returned data is followed by an end, and the error comes after that."""
+    client, server, to_client, _ = shaken(ca)
+    server.write(b"hello")
+    to_client.write(NOT_TLS)
+    assert (client.read(99), client.read(99)) == (b"hello", b"")
+    with pytest.raises(ssl.SSLError, match=r"(?i)mac"):
+        client.read(99)
+
+
+def test_an_error_alone_comes_at_once(ca: CertificateAuthority) -> None:
+    """What was read before, up to where nothing was left, has nothing to do with it."""
+    client, server, to_client, _ = shaken(ca)
+    server.write(b"hello")
+    assert client.read(99) == b"hello"
+    with pytest.raises(ssl.SSLWantReadError):
+        client.read(99)
+    to_client.write(NOT_TLS)
+    with pytest.raises(ssl.SSLError, match=r"(?i)mac"):
+        client.read(99)
+
+
+class Aborting(asyncio.Protocol):
+    """A server in TLS that sends a response, and bytes that are not TLS, in one write."""
+
+    def __init__(self, context: ssl.SSLContext, response: bytes) -> None:
+        self._came, self._wanted = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._came, self._wanted, server_side=True)
+        self._response = response
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the connection."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Shake hands, and answer the first bytes after that."""
+        self._came.write(data)
+        end = b""
+        with contextlib.suppress(ssl.SSLError):
+            self._tls.do_handshake()
+            self._tls.read(65536)
+            self._tls.write(self._response)
+            end = NOT_TLS
+        self._transport.write(self._wanted.read() + end)
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [(HI, "truncated/reset"), (HI + STOP, "ok")],
+    ids=["in the stream", "after the end"],
+)
+async def test_tls_that_is_aborted_right_after_a_response(
+    ask: Ask, ca: CertificateAuthority, body: bytes, wanted: str
+) -> None:
+    """What came in the read with a fatal error is not lost, and it is no failed handshake."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Aborting(ca.server(), CLOSED + body), "127.0.0.1", 0)
+    async with server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        observation = await ask(**unchecked(url, tls=ca.trusted))
+    assert (verdict(observation), observation.recording.chunks) == (wanted, 1)
+    assert observation.recording.ending.kind is EndKind.RESET
+    views = observation.recording.views
+    assert views.uncertainties[-1] == views.spreads[-1] > 0.0, "what ended TLS was the last of the read"
 
 
 async def test_an_unknown_authority(ask: Ask, ca: CertificateAuthority) -> None:

@@ -81,7 +81,7 @@ def test_uncertainty_of_each_time() -> None:
     recorder = unsure()
     recorder.ending = Ending(EndKind.COMPLETE, 4.0, uncertainty=0.07)
     assert uncertainties(recorder.finish()) == pytest.approx({
-        "request_sent": 0.25, "first_byte": 0.51, "first_event": 0.51, "first_chunk": 0.54, "first_content": 0.55,
+        "request_sent": 0.25, "first_byte": 0.52, "first_event": 0.51, "first_chunk": 0.54, "first_content": 0.55,
         "last_chunk": 0.55, "end": 0.57, "duration": 0.57, "tail": 0.12, "gap": 0.09,
     })  # fmt: skip
 
