@@ -13,6 +13,7 @@ from monitor.judge.content_check import CheckResult, examine
 from monitor.judge.verdict import Outcome, Phase, Verdict, judge
 from monitor.probe.confidential import secrets_of
 from monitor.probe.request import ProbeRequest
+from monitor.protocols.outside import KEPT as KEPT_OUTSIDE
 from monitor.protocols.outside import Outside
 from monitor.protocols.stream_errors import answered_error, failure
 from monitor.record.observation import Observation
@@ -77,7 +78,7 @@ def observe(  # noqa: PLR0913 - the parts of a probe's result
         max_tokens=token_limit(target),
     )
     outside = None if verdict.phase is Phase.END else outside
-    error = _error(recording, verdict, info, outside)
+    error = _error(recording, verdict, info, "" if outside is None else safe.whole(outside.text, KEPT_OUTSIDE))
     verdict = _with_remarks(verdict, request, recording, outside)
     tokens = _tokens(recording, request.prompt)
     return Observation(
@@ -111,13 +112,13 @@ def _examined(request: ProbeRequest, recording: Recording) -> CheckResult | None
     return examine(request.target.check, recording.text, request.nonce)
 
 
-def _error(recording: Recording, verdict: Verdict, info: ExchangeInfo, outside: Outside | None) -> Failure | None:
+def _error(recording: Recording, verdict: Verdict, info: ExchangeInfo, outside: str) -> Failure | None:
     """Return the server's error: in the stream, for its finish reason, in an error body, or outside the framing."""
     return (
         _failure(recording, verdict)
         or _end_error(recording, verdict)
         or answered_error(info.error_body.decode("utf-8", "replace"))
-        or (answered_error(outside.text) if outside is not None else None)
+        or answered_error(outside)
     )
 
 
@@ -164,6 +165,12 @@ class _Safe:
         if not text:
             return None
         return _usual_words(text, self.redactor, limit) if len(text) <= _USUAL else words(text, self.redactor, limit)
+
+    def whole(self, text: str, most: int) -> str:
+        """Return a text; one that was cut to `most` characters ends before the last secret that the cut may divide."""
+        if len(text) < most:
+            return text
+        return self.redactor.between(text, 0, max(len(text) - self.redactor.margin, 0))
 
 
 @lru_cache(maxsize=1024)

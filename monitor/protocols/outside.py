@@ -13,8 +13,8 @@ from monitor.stream.json_objects import ConcatenatedJson
 
 _LONGEST = 1 << 16
 """The most bytes of an object, and the most lines that are examined."""
-_KEPT = 2000
-"""The most characters that are kept."""
+KEPT = 2000
+"""The most characters that are kept: a text of so many was cut."""
 
 
 class Outside:
@@ -29,7 +29,7 @@ class Outside:
     @property
     def text(self) -> str:
         """The first texts without anything of the protocol, joined, with an incomplete object."""
-        return self._kept + (self._begun if self._json is not None else "")
+        return (self._kept + (self._begun if self._json is not None else ""))[:KEPT]
 
     def goes_on(self, text: str) -> bool:
         """Whether a message that is not JSON continues an object of several lines."""
@@ -46,7 +46,7 @@ class Outside:
                 self.keep(line)
                 return None
             self._json, self._begun = ConcatenatedJson(_LONGEST), ""
-        self._begun = f"{self._begun}{line}\n"[:_KEPT]
+        self._begun = f"{self._begun}{line}\n"[:KEPT]
         values = [value.data for value in self._json.feed(f"{line}\n".encode("utf-8", "replace"))]
         if not values and not self._json.too_large:
             return None
@@ -59,7 +59,7 @@ class Outside:
     def keep(self, text: str) -> None:
         """Keep a text."""
         if text.strip():
-            self._kept = f"{self._kept}{text.strip()}\n"[:_KEPT]
+            self._kept = f"{self._kept}{text.strip()}\n"[:KEPT]
 
 
 def _error(text: str) -> Failure | None:

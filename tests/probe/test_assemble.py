@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from datetime import UTC, datetime
 
 import msgspec
@@ -171,3 +172,12 @@ async def test_lines_outside_the_framing_are_counted(prober: MakeProber, lines: 
     assert verdict(observation) == "truncated/no_terminator"
     assert observation.verdict.detail.endswith(note)
     assert (observation.server_error is not None) == bool(lines)
+
+
+@pytest.mark.parametrize("space", range(5, 45, 8))
+async def test_a_secret_that_is_cut_outside_the_framing(prober: MakeProber, space: int) -> None:
+    """Text outside the framing is cut: what the cut leaves of a secret is not shown, in whatever encoding it is."""
+    secret = b"canary-9f3b-4c1d"
+    line = b64encode(secret * 89) + b"." * 50 + b" " * space + secret.hex(" ").encode() + b"\n"
+    observation = await probed(prober, (Send(HEAD + HI + line), Fin()), check=None, api_key=Secret(secret.decode()))
+    assert observation.server_error == ServerError(message="[redacted]")
