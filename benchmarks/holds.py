@@ -103,6 +103,7 @@ _CHECKS: dict[str, Check] = {
 _ALONE = (
     "%", "\\", "\\u00", "&#", "&", "=", "0x41", "41 ", "1, ", "\\101", "\0", "=\n", "JUEx",
     "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\n", "aCUlNDEgJWQgaGVs %41",
+    "=41", "=41=\n", "IFAUCQKB", "0000 4141 ", "0000  41 41  AA\n",
 )  # fmt: skip
 
 

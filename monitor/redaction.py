@@ -9,6 +9,7 @@ import string
 import sys
 import unicodedata
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import accumulate
@@ -38,9 +39,20 @@ _ESCAPE = re.compile(
     r"|(?P<nothing>\0+|[=\\]\r?\n[ \t]*)|\\(?P<plain>[^ux\0])"
     r"|(?P<entity>&(?:\#0{0,20}[0-9]{1,7};?|\#[xX]0{0,20}[0-9A-Fa-f]{1,6};?|[A-Za-z][A-Za-z0-9]{1,30};)))"
 )
+_QUOTED = re.compile(r"(?P<quoted>(?:=[0-9A-Fa-f]{2})+)|(?P<nothing>=[ \t]*\r?\n[ \t]*)")
+"""Quoted-printable. It is decoded apart from the others: in a URL, the value after an `=` may begin with two digits."""
 _NESTED = 2
 """How often encoded bytes may be inside encoded bytes."""
 _HEXADECIMAL, _DECIMAL = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{2})"), re.compile(r"[0-9]+")
+_BYTES = r"(?:0[xX]|[=#])?[0-9A-Fa-f]{2}(?:[\s:,;-]{0,3}(?:0[xX]|[=#])?[0-9A-Fa-f]{2}){3,}"
+_DUMPED = r"[0-9A-Fa-f]{4,16}:?[ \t]{1,3}([0-9A-Fa-f]{2}(?:[ \t]{0,2}[0-9A-Fa-f]{2})*+)[^\r\n]{0,80}"
+"""A line of a hexadecimal dump: an offset, bytes, and often their characters."""
+_DUMPED_LINE = re.compile(_DUMPED)
+_WIDTHS = (8, 16, 32)
+"""Bytes in a line of a dump: after so many, what looks like bytes are characters."""
+_SHORTEST_64 = 12
+_BASE32 = re.compile(r"[A-Z2-7]{12,}")
+_DIGITS_32 = str.maketrans(f"{string.ascii_uppercase}234567", f"{string.digits}{string.ascii_uppercase[:22]}")
 _TEXT = bytes((0, *b"\t\n\r", *range(0x20, 0x7F)))
 """The bytes of which a text mostly consists, in UTF-8 and in UTF-16."""
 _A_BYTE = 256
@@ -61,6 +73,10 @@ class _Needle(NamedTuple):
     base64: bool
 
 
+_Run = tuple[str, Callable[[str], Iterator[bytes]]]
+"""A text that consists of encoded bytes, and what decodes it."""
+
+
 class _Layer(NamedTuple):
     """A decoded text, and the position of each of its characters and of its end in the original."""
 
@@ -72,8 +88,9 @@ class Redactor:
     """Finds a set of secrets in texts, in every usual encoding.
 
     Those are: unchanged, in any case; percent-encoded or escaped as in JSON, C, Python or HTML, wholly or in part,
-    up to three times; in base64, alone or with the text around them; as bytes in hexadecimal or decimal; in a wrong
-    character encoding, UTF-16 included; and each of these in base64 or as bytes, also twice.
+    up to three times; in quoted-printable; in base64 or base32, alone or with the text around them; as bytes in
+    hexadecimal or decimal, or in a dump of them; in a wrong character encoding, UTF-16 included; and each of these in
+    base64 or as bytes, also twice.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -108,24 +125,31 @@ class Redactor:
 
     def _found(self, text: str, nested: int) -> Iterator[tuple[int, int]]:
         """Yield the positions of the secrets, and of encoded bytes that contain one."""
+        clean: set[_Run] = set()
         for layer in _layers(text):
-            spans = [*self._in(layer.text), *(self._encoded(layer.text, nested - 1) if nested else ())]
+            spans = [*self._in(layer.text), *(self._encoded(layer.text, nested - 1, clean) if nested else ())]
             yield from ((layer.at[first], layer.at[last]) for first, last in spans)
 
-    def _encoded(self, text: str, nested: int) -> Iterator[tuple[int, int]]:
-        """Yield the positions of encoded bytes that contain a secret; all are decoded, joined and searched at once."""
-        decoded = [
-            (data, match.span())
-            for pattern, decode in _RUNS
-            for match in pattern.finditer(text)
-            for data in decode(match[0])
-            if _is_text(data)
-        ]
-        if not decoded:
+    def _encoded(self, text: str, nested: int, clean: set[_Run]) -> Iterator[tuple[int, int]]:
+        """Yield the positions of encoded bytes that contain a secret; all are decoded, joined and searched at once.
+
+        Those that contain none are added to `clean`, so that they are not decoded in the next layer again.
+        """
+        places: defaultdict[_Run, list[tuple[int, int]]] = defaultdict(list)
+        for pattern, decode in _RUNS:
+            for match in pattern.finditer(text):
+                if (run := (match[0], decode)) not in clean:
+                    places[run].append(match.span())
+        if not places:
             return
+        decoded = [(data, run) for run in places for data in run[1](run[0]) if _is_text(data)]
         ends = list(accumulate(len(data) + 1 for data, _ in decoded))
         joined = b"\n".join(data for data, _ in decoded).decode("latin-1")
-        yield from {decoded[bisect_right(ends, first)][1] for first, _ in self._found(joined, nested)}
+        found = (
+            {decoded[bisect_right(ends, first)][1] for first, _ in self._found(joined, nested)} if decoded else set()
+        )
+        clean.update(places.keys() - found)
+        yield from (span for run in found for span in places[run])
 
     def _in(self, text: str) -> Iterator[tuple[int, int]]:
         in_base64 = text.translate(_FOLDED_64)
@@ -245,19 +269,26 @@ def _layers(text: str) -> Iterator[_Layer]:
     """Return the text itself, decoded, decoded again, and so on while there is something to decode."""
     layer = _Layer(text, range(len(text) + 1))
     for _ in range(_LAYERS):
-        yield layer
+        yield from _quoted(layer)
         if not _ESCAPE.search(layer.text):
             return
-        layer = _decoded(layer)
+        layer = _decoded(layer, _ESCAPE)
+    yield from _quoted(layer)
+
+
+def _quoted(layer: _Layer) -> Iterator[_Layer]:
+    """Yield a layer, and what it is in quoted-printable."""
     yield layer
+    if "=" in layer.text and _QUOTED.search(layer.text):
+        yield _decoded(layer, _QUOTED)
 
 
-def _decoded(layer: _Layer) -> _Layer:
+def _decoded(layer: _Layer, escape: re.Pattern[str]) -> _Layer:
     """Return a text with its escapes replaced."""
     pieces: list[str] = []
     at: list[int] = []
     done = 0
-    for match in _ESCAPE.finditer(layer.text):
+    for match in escape.finditer(layer.text):
         first, last = match.span()
         decoded = _DECODERS[match.lastgroup or ""](match[match.lastgroup or 0])
         pieces += [layer.text[done:first], "".join(piece for piece, _ in decoded)]
@@ -282,12 +313,9 @@ def _from_bytes(data: bytes, width: int) -> Decoded:
         return [(one, width) for one in data.decode("latin-1")]
 
 
-def _from_percent(text: str) -> Decoded:
-    return _from_bytes(bytes.fromhex(text.replace("%", "")), 3)
-
-
-def _from_byte_escapes(text: str) -> Decoded:
-    return _from_bytes(bytes.fromhex(text.replace("\\x", "")), 4)
+def _after(sign: str) -> Callable[[str], Decoded]:
+    """Return what decodes bytes, each of which is two hexadecimal digits after this sign."""
+    return lambda text: _from_bytes(bytes.fromhex(text.replace(sign, "")), len(sign) + 2)
 
 
 def _from_utf16(text: str) -> Decoded:
@@ -319,9 +347,10 @@ def _from_entity(text: str) -> Decoded:
 
 
 _DECODERS: dict[str, Callable[[str], Decoded]] = {
-    "percent": _from_percent,
+    "percent": _after("%"),
+    "quoted": _after("="),
     "utf16": _from_utf16,
-    "byte": _from_byte_escapes,
+    "byte": _after("\\x"),
     "octal": _from_octal,
     "braced": _from_code_point,
     "utf32": _from_code_point,
@@ -335,19 +364,32 @@ _DECODERS: dict[str, Callable[[str], Decoded]] = {
 
 
 def _from_base64(text: str) -> Iterator[bytes]:
-    """Yield the bytes that base64 encodes, for each character that may be its first."""
-    characters = "".join(text.translate(_FOLDED_64).rstrip("=").split())
-    for first in range(4):
-        yield base64.b64decode(characters[first:] + "A" * ((first - len(characters)) % 4))
+    """Yield the bytes that all lines encode and those that each does, for each character that may be the first."""
+    lines = text.translate(_FOLDED_64).rstrip("=").split()
+    for characters in ("".join(lines), *(lines[:-1] and (line for line in lines if len(line) >= _SHORTEST_64))):
+        for first in range(4):
+            yield base64.b64decode(characters[first:] + "A" * ((first - len(characters)) % 4))
+        for run in _BASE32.findall(characters):
+            bits = int(run.translate(_DIGITS_32), 32)
+            yield min(((bits >> after).to_bytes(len(run) * 5 // 8 + 1) for after in range(8)), key=_other_bytes)
 
 
 def _is_text(data: bytes) -> bool:
     """Whether bytes are mostly text, in UTF-8 or in UTF-16: else they were not encoded, or begin elsewhere."""
-    return len(data.translate(None, _TEXT)) * 2 <= len(data)
+    return _other_bytes(data) * 2 <= len(data)
+
+
+def _other_bytes(data: bytes) -> int:
+    return len(data.translate(None, _TEXT))
 
 
 def _from_hexadecimal(text: str) -> Iterator[bytes]:
+    """Yield the bytes of a text, and if that has lines, the bytes of a dump."""
     yield bytes(int(byte, 16) for byte in _HEXADECIMAL.findall(text))
+    if "\n" in text:
+        lines = [bytes.fromhex(line) for line in _DUMPED_LINE.findall(text)]
+        for width in _WIDTHS:
+            yield b"".join(line[:width] for line in lines)
 
 
 def _from_decimals(text: str) -> Iterator[bytes]:
@@ -355,11 +397,11 @@ def _from_decimals(text: str) -> Iterator[bytes]:
 
 
 _RUNS = (
-    (re.compile(r"(?:(?:[A-Za-z0-9+/_-]{32,}\r?\n[ \t]*)+[A-Za-z0-9+/_-]+|[A-Za-z0-9+/_-]{12,})={0,2}"), _from_base64),
-    (re.compile(r"(?:0[xX]|[=#])?[0-9A-Fa-f]{2}(?:[\s:,;-]{0,2}(?:0[xX]|[=#])?[0-9A-Fa-f]{2}){3,}"), _from_hexadecimal),
+    (re.compile(r"(?:(?:[A-Za-z0-9+/_-]{32,}\r?\n[ \t]*)+[A-Za-z0-9+/_-]+|[A-Za-z0-9+/_-]{12,})={0,6}"), _from_base64),
+    (re.compile(rf"{_BYTES}(?:[^\r\n]{{0,80}}(?:\r?\n[ \t]*(?:0x)?{_DUMPED})+)?"), _from_hexadecimal),
     (re.compile(r"(?<![0-9])[0-9]{1,3}(?:[\s,;]{1,20}[0-9]{1,3}){3,}"), _from_decimals),
 )
-"""Texts that consist of encoded bytes, and what decodes them: base64, in lines or not, and bytes as numbers."""
+"""Texts that consist of encoded bytes, and what decodes them: base64 or 32, in lines or not, and bytes as numbers."""
 
 
 def _json_escape(found: re.Match[str]) -> str:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import string
 import unicodedata
-from base64 import b64encode, encodebytes, urlsafe_b64encode
+from base64 import b64encode
 from collections.abc import Callable
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.redaction import REDACTED, Redactor, last_words, newest, redacted, visible, words
+from tests.encodings import DUMPS, ENCODED, FORMS
 
 SECRET = "canary-9f3b-4c1d"
 
@@ -122,88 +122,11 @@ ODD = 'p@ss/w&rd "\u00e4\u20ac\U0001f511+1#%'
 HARD = "Canary-9f3b-4c1d/+x"
 
 
-def _mixed(secret: str) -> str:
-    """Encode each second character."""
-    return "".join(f"%{ord(one):02x}" if at % 2 and one.isascii() else one for at, one in enumerate(secret))
-
-
-FORMS: dict[str, Callable[[str], str]] = {
-    "as it is": str,
-    "in capitals": str.upper,
-    "in small letters": str.lower,
-    "percent-encoded": quote,
-    "percent-encoded, slashes too": lambda secret: quote(secret, safe=""),
-    "percent-encoded in small letters": lambda secret: re.sub("%..", lambda it: it[0].lower(), quote(secret)),
-    "percent-encoded, spaces as plus": quote_plus,
-    "percent-encoded twice": lambda secret: quote(quote(secret)),
-    "every byte percent-encoded": lambda secret: "".join(f"%{byte:02X}" for byte in secret.encode()),
-    "in part": _mixed,
-    "in JSON": lambda secret: json.dumps(secret)[1:-1],
-    "in JSON as UTF-8": lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
-    "in JSON with slashes escaped": lambda secret: json.dumps(secret)[1:-1].replace("/", "\\/"),
-    "in JSON in JSON": lambda secret: json.dumps(json.dumps(secret)[1:-1])[1:-1],
-    "every character escaped in JSON": lambda secret: "".join(
-        json.dumps(one)[1:-1] if ord(one) > 0xFFFF else f"\\u{ord(one):04X}" for one in secret
-    ),
-    "in HTML": html.escape,
-    "every character an entity": lambda secret: "".join(f"&#{ord(one)};" for one in secret),
-    "every character an entity in hexadecimal": lambda secret: "".join(f"&#x{ord(one):X};" for one in secret),
-    "JSON in HTML in a URL": lambda secret: quote(html.escape(json.dumps(secret)[1:-1])),
-    "bytes of Python": lambda secret: repr(secret.encode())[2:-1],
-    "text of Python": lambda secret: repr(secret)[1:-1],
-    "base64": lambda secret: b64encode(secret.encode()).decode(),
-    "base64 for URLs": lambda secret: urlsafe_b64encode(secret.encode()).decode(),
-    "base64 of a password": lambda secret: b64encode(f"user:{secret}".encode()).decode(),
-    "base64 of a header": lambda secret: b64encode(f"Bearer {secret}".encode()).decode(),
-    "base64 of what is around": lambda secret: b64encode(f"{{'k': '{secret}'}}".encode()).decode(),
-    "base64 in small letters": lambda secret: b64encode(secret.encode()).decode().lower(),
-    "base64 in a URL": lambda secret: quote(b64encode(f"u:{secret}".encode()).decode(), safe=""),
-    "hexadecimal": lambda secret: secret.encode().hex(),
-    "HEXADECIMAL": lambda secret: secret.encode().hex().upper(),
-    "read as Latin-1": lambda secret: secret.encode().decode("latin-1"),
-    "read as ASCII": lambda secret: secret.encode().decode("ascii", "replace"),
-}
-
-
 @pytest.mark.parametrize("secret", [HARD, ODD, "seventeen", "äöüé"])
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
 def test_every_form(secret: str, form: Callable[[str], str]) -> None:
     """A secret is redacted in each of its encodings, and the text around it stays."""
     assert Redactor([secret])(f"<< {form(secret)} >>") == f"<< {REDACTED} >>"
-
-
-ENCODED: dict[str, Callable[[bytes], str]] = {
-    "base64": lambda data: b64encode(data).decode(),
-    "base64 in lines, as MIME and PEM have it": lambda data: (
-        encodebytes(b"Authorization: " * 4 + data).decode().strip()
-    ),
-    "base64 in indented lines": lambda data: encodebytes(b"x" * 90 + data).decode().strip().replace("\n", "\r\n  "),
-    "base64 of UTF-16": lambda data: b64encode(data.decode().encode("utf-16-le")).decode(),
-    "base64 of base64": lambda data: b64encode(b"Authorization: Basic " + b64encode(b"user:" + data)).decode(),
-    "base64 of hexadecimal": lambda data: b64encode(data.hex().encode()).decode(),
-    "base64 of JSON in JSON": lambda data: b64encode(json.dumps(json.dumps(data.decode())).encode()).decode(),
-    "base64 of a URL": lambda data: b64encode(quote(data.decode(), safe="").encode()).decode(),
-    "hexadecimal of base64": lambda data: b64encode(data).hex(),
-    "bytes in hexadecimal": lambda data: data.hex(" "),
-    "bytes in hexadecimal, with colons": lambda data: data.hex(":").upper(),
-    "bytes in C": lambda data: ", ".join(f"0x{byte:02x}" for byte in data),
-    "each byte in quoted-printable": lambda data: "".join(f"={byte:02X}" for byte in data),
-    "bytes in JSON": lambda data: json.dumps(list(data)).strip("[]"),
-    "bytes in indented JSON": lambda data: json.dumps(list(data), indent=2).strip("[]\n "),
-    "bytes in decimal": lambda data: " ".join(map(str, data)),
-    "octal escapes": lambda data: "".join(f"\\{byte:03o}" for byte in data),
-    "octal escapes in JSON": lambda data: json.dumps("".join(f"\\{byte:03o}" for byte in data)).strip('"'),
-    "escapes of JavaScript": lambda data: "".join(f"\\u{{{byte:x}}}" for byte in data),
-    "long escapes of Python": lambda data: "".join(f"\\U{byte:08x}" for byte in data),
-    "escapes of IIS": lambda data: "".join(f"%u{byte:04x}" for byte in data),
-    "escapes of IIS and of JSON": lambda data: "".join(f"{'%' if byte % 2 else chr(92)}u{byte:04x}" for byte in data),
-    "entities without a semicolon": lambda data: "".join(f"&#{byte}" for byte in data),
-    "entities with zeros": lambda data: "".join(f"&#x{byte:08x};" for byte in data),
-    "UTF-16 read as UTF-8": lambda data: "\0".join(data.decode()),
-    "UTF-16 in JSON": lambda data: json.dumps("\0".join(data.decode())).strip('"'),
-    "a line that continues": lambda data: f"{data[:5].decode()}\\\n  {data[5:].decode()}",
-    "a line of quoted-printable that continues": lambda data: f"{data[:5].decode()}=\r\n{data[5:].decode()}",
-}
 
 
 @pytest.mark.parametrize("secret", [HARD, "seventeen"])
@@ -212,6 +135,17 @@ def test_every_form_of_bytes(secret: str, form: Callable[[bytes], str]) -> None:
     """So it is if its bytes are encoded as numbers or in base64, once or twice, each time that the text has it."""
     text = form(secret.encode())
     assert Redactor([secret])(f"<< {text} >> {{ {text} }}") == f"<< {REDACTED} >> {{ {REDACTED} }}"
+
+
+@pytest.mark.parametrize("before", range(20))
+@pytest.mark.parametrize("secret", [HARD, "face:0123456789abcdef0:cafe"])
+@pytest.mark.parametrize("dump", DUMPS.values(), ids=DUMPS.keys())
+def test_a_dump_in_lines(dump: Callable[[bytes], str], secret: str, before: int) -> None:
+    """A hexadecimal dump is redacted wherever its lines divide the secret, with all that is in the lines."""
+    text = dump(b"Authorization: Bearer "[:before] + secret.encode() + b" and so on")
+    for form in (text, json.dumps(text).strip('"'), b64encode(text.encode()).decode()):
+        kept = Redactor([secret])(f"<< {form}\n >>")
+        assert re.fullmatch(r"<<[\s\\t0x]*\[redacted\]\s*>>", kept)
 
 
 def test_what_only_looks_encoded() -> None:
