@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import html
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
+from tests.encodings import DUMPS, ENCODED, FORMS
+
+_LINE = 20_000
 _SSE = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 _JSON = "Content-Type: application/json\r\nConnection: close\r\n\r\n"
 
 
 def forms(secret: str) -> Iterator[str]:
     """Yield a secret in the forms in which servers and proxies say it again."""
-    data = secret.encode()
-    percent = "".join(f"%{byte:02X}" for byte in data)
-    yield secret
-    yield secret.upper()
-    for around in ("{}", "user:{}", "x{}", "xy{}\n"):
-        encoded = base64.b64encode(around.format(secret).encode())
-        yield encoded.decode()
-        yield encoded.decode().replace("+", "-").replace("/", "_").rstrip("=")
-    yield from (quote(secret, safe=""), quote(quote(secret, safe=""), safe=""), percent, percent.lower())
-    yield from (json.dumps(secret)[1:-1], "".join(f"\\u{ord(one):04x}" for one in secret))
-    yield from (html.escape(secret), "".join(f"&#{ord(one)};" for one in secret))
-    yield data.hex()
+    yield from (form(secret) for form in FORMS.values())
+    yield from (form(secret.encode()) for form in (ENCODED | DUMPS).values())
 
 
 def leaves(value: object) -> Iterator[str]:
@@ -87,6 +79,8 @@ MODES = {
     "list-error": "HTTP/1.1 403 {line}\r\n{json}{text}",
 }
 """What is answered; each ends with the connection."""
+TURNS = 40
+"""As many answers begin with different forms: of many words of a server only the first are kept."""
 
 
 def _answered(mode: str, line: str, text: str) -> str:
@@ -112,6 +106,15 @@ def _groups(text: str) -> list[object]:
     return [{"targets": ["127.0.0.1:1", text], "labels": labels} for labels in bad]
 
 
+def _line(found: list[str]) -> str:
+    """Return what fits a line of a head, none of it cut: redaction does not know a part of a secret."""
+    line = ""
+    for one in found:
+        if one.isascii() and one.isprintable() and len(line) + len(one) < _LINE:
+            line += f" {one}"
+    return line[1:]
+
+
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError, asyncio.IncompleteReadError):
         head = (await reader.readuntil(b"\r\n\r\n")).decode().removesuffix("\r\n\r\n")
@@ -119,9 +122,10 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         body = await reader.readexactly(sum(sizes))
         found = list(dict.fromkeys(one for each in sent(head, body) if len(each) > 7 for one in forms(each)))
         path = head.split(" ")[1].partition("//")[2].partition("/")[2] or head.split(" ")[1][1:]
-        mode = path.partition("?")[0].partition("/")[0]
-        line = " ".join(one for one in found if one.isascii() and one.isprintable())
-        writer.write(_answered(mode, line[:20_000], " ".join(found)).encode())
+        mode, _, turn = path.partition("?")[0].partition("/")[0].partition(".")
+        first = len(found) * int(turn or 0) // TURNS % len(found)
+        found = found[first:] + found[:first]
+        writer.write(_answered(mode, _line(found), "\n\n".join(found)).encode())
         await writer.drain()
     writer.close()
 

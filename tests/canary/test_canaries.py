@@ -86,9 +86,9 @@ def config(server: str, directory: Path) -> str:
         ),
     ]
     (directory / "targets.json").write_text("[]")
-    asked = (("full", _with_key), ("error", _with_key), ("tail", _with_password), ("full", _through_proxy))
+    asked = (("full", _with_key), ("tail", _with_password), ("full", _through_proxy))
     for number, (mode, (record, keys)) in enumerate(product(_STREAMS, asked), start=1):
-        text.append(f'[[targets]]\nname = "t{number}"\nrecord = "{record}"\n{keys(server, mode)}')
+        text.append(f'[[targets]]\nname = "t{number}"\nrecord = "{record}"\n{keys(server, f"{mode}.{number}")}')
     text.append(f'[[targets]]\nname = "broken"\nprotocol = "canary_plugin:BROKEN"\n{_with_key(server, "ok")}')
     text.append(
         f'[[targets]]\nname = "tls"\nurl = "https://{server}/ok"\napi_key_env = "CANARY_API_KEY_ENV"\n'
