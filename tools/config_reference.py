@@ -199,9 +199,8 @@ RULES = """\
 ## Constraints
 
 - `timeouts.total` below another timeout of the same target is a mistake; `interval` below `timeouts.total` is a
-  warning, because if a probe is still running when the next one is due, that one is skipped. There is no warning
-  for an `interval` of 60s or more with a `timeouts.total` of 5m or less: a usual probe takes seconds, and the defaults
-  are such a pair.
+  warning, because if a probe is still running when the next one is due, that one is skipped. The two defaults, 60s and
+  5m, are not warned of: a usual probe takes seconds.
 - `terminator` must fit the protocol: `marker` needs a marker, `either` and `both` need an end and a marker. In
   server-sent events and in lines every protocol can have a marker: if it declares none, it is `[DONE]`.
 - Without a `check`, a target whose protocol takes a prompt is asked for the counted list to 40. A `prompt` of your own

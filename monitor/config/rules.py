@@ -29,8 +29,6 @@ _SECRET_IN_BODY = re.compile(
 _SECRET_QUERY = re.compile(r"(?i)(?:^|[-_])(?:api[-_]?key|key|token|secret|password|sig)$")
 _SUBSTITUTED = "${"
 _AUTHORIZATION = "authorization"
-_USUAL = Target("-", "-", "-")
-"""The defaults of a target."""
 _WITHIN_TOTAL = ("timeouts.connect", "timeouts.headers", "timeouts.first_chunk", "timeouts.idle")
 # A list of N numbers takes a token for each and one for each line end, and some for the closing word.
 _TOKENS_PER_NUMBER, _TOKENS_PER_WORD, _TOKENS_BEHIND = 2, 4, 20
@@ -162,14 +160,12 @@ def _total(draft: Draft) -> Iterator[Finding]:
 
 
 def _interval(draft: Draft) -> Iterator[Finding]:
-    """A usual probe takes seconds, so no pair is worth a warning that leaves more room than the defaults do."""
-    interval, total = draft.target.interval, draft.target.timeouts.total
-    if interval < total and (interval < _USUAL.interval or total > _USUAL.timeouts.total):
-        key = "interval" if interval < _USUAL.interval else "timeouts.total"
+    if draft.target.interval < draft.target.timeouts.total and draft.sets("interval", "timeouts.total"):
+        key = "interval" if draft.sets("interval") else "timeouts.total"
         message = f"{_named(draft, 'interval')} is below {_named(draft, 'timeouts.total')}"
         hint = "raise interval, or lower timeouts.total: a probe is skipped if the previous one is still running"
         yield Finding((*key.split("."),), message, hint, warning=True)
-    if (draft.target.interval_when_failing or 0.0) > interval:
+    if (draft.target.interval_when_failing or 0.0) > draft.target.interval:
         message = f"{_named(draft, 'interval_when_failing')} is above {_named(draft, 'interval')}"
         yield Finding(("interval_when_failing",), message)
 
