@@ -112,6 +112,8 @@ class Exchange:
         at, unsure, unnoticed = self._noticed()
         if unnoticed > TOO_LATE and kind in _GAVE_UP:
             kind, detail = EndKind.RESOURCES, ended_while_suspended(unnoticed)
+        elif (expired := self._expired_before(at, unsure)) is not None:
+            return expired
         elif kind is EndKind.RESET:  # also if that came before asyncio checked its connect
             self.recorder.connected = True
         return Ending(kind, self.clock.since(at), detail, uncertainty=unsure)
@@ -212,6 +214,9 @@ class Exchange:
         unsure, unnoticed = self._lateness(at, amid=amid)
         if unnoticed > TOO_LATE and self._gave_up(kind):
             kind, detail = EndKind.RESOURCES, ended_while_suspended(unnoticed)
+        elif (expired := self._expired_before(at, unsure)) is not None:
+            self._settle(expired)
+            return
         self._settle(Ending(kind, self.clock.since(at), detail, extra=extra, uncertainty=unsure))
 
     def _lateness(self, at: float, *, amid: bool = False) -> tuple[float, float]:
@@ -227,6 +232,14 @@ class Exchange:
             return sock.end_uncertainty, sock.end_uncertainty
         unsure = sock.spread if amid else sock.uncertainty
         return unsure, sock.read_late + unsure
+
+    def _expired_before(self, at: float, unsure: float) -> Ending | None:
+        """Return the ending by a deadline that had certainly passed when the peer ended: a late loop sees both."""
+        sock, (deadline, when) = self.attempts.current, self.recorder.deadline(self.request.timeouts)
+        of_the_peer = sock is not None and at in {sock.fin_at, sock.reset_at, sock.read_at}
+        if not of_the_peer or self.clock.since(at) - unsure <= when:
+            return None
+        return expiry(deadline, when, self.clock.now() - when, self.request.timeouts, self.attempts)
 
     def _gave_up(self, kind: EndKind) -> bool:
         """Whether the peer ended the connection before the protocol's end; a close alone may be how a body ends."""

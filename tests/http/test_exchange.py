@@ -21,7 +21,7 @@ from monitor.lab.peer import Peer, peer
 from monitor.lab.steps import Fin, Gate, Hold, Repeat, Rst, Send, Wait
 from monitor.record.from_observation import event_of
 from monitor.settings import Limits
-from monitor.stream.endings import Deadline, Mark
+from monitor.stream.endings import Deadline, EndKind, Mark
 from monitor.stream.statistics import uncertainties
 from tests.conftest import WITHIN, Ask, MakeProber, only, target
 from tests.http import h2_parts
@@ -422,6 +422,23 @@ async def test_the_end_of_the_connection_counts_as_a_read() -> None:
         assert one.received() == before + 1
         sock.fin_at, sock.reset_at = None, 1.0
         assert one.received() == before + 1
+    one.attempts.close()
+
+
+@pytest.mark.parametrize(
+    ("after", "unsure", "wanted"),
+    [(-0.1, 0.0, EndKind.INCOMPLETE), (0.1, 0.2, EndKind.INCOMPLETE), (0.2, 0.1, EndKind.DEADLINE)],
+    ids=["before it", "at an unknown time", "after it"],
+)
+async def test_an_end_after_a_deadline(after: float, unsure: float, wanted: EndKind) -> None:
+    """If a late loop sees a deadline and the peer's end together, what came first counts."""
+    one = await unsent()
+    one.clock.start()
+    with TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0) as sock:
+        one.attempts.sockets.append(sock)
+        sock.fin_at, sock.end_uncertainty = one.clock.zero + one.request.timeouts.connect + after, unsure
+        one.end(EndKind.INCOMPLETE, sock.fin_at)
+    assert (await one.ended).kind is wanted
     one.attempts.close()
 
 
