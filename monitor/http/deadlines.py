@@ -12,8 +12,11 @@ from monitor.target import Timeouts
 
 Expired = Callable[[Deadline, float, float], None]
 """Called with a deadline that passed, its time in seconds from zero, and how many seconds late the loop is."""
-_QUIET_TURNS = 2
-"""How many turns of the loop without a byte show that the socket is empty."""
+_QUIET_TURNS = 10
+"""How many turns of the loop without a byte show that the socket is empty, and that an end was passed on.
+
+Each layer passes on the end of a connection a turn or two later: the transport, TLS, a proxy's TLS, and the task.
+"""
 _LONGEST_READING = 0.25
 """Seconds for which a peer that never stops sending can postpone a deadline."""
 

@@ -112,7 +112,7 @@ class Exchange:
         at, unsure, unnoticed = self._noticed()
         if unnoticed > TOO_LATE and kind in _GAVE_UP:
             kind, detail = EndKind.RESOURCES, ended_while_suspended(unnoticed)
-        elif (expired := self._expired_before(at, unsure)) is not None:
+        elif (expired := self._expired_before(at, unsure, unnoticed)) is not None:
             return expired
         elif kind is EndKind.RESET:  # also if that came before asyncio checked its connect
             self.recorder.connected = True
@@ -214,7 +214,7 @@ class Exchange:
         unsure, unnoticed = self._lateness(at, amid=amid)
         if unnoticed > TOO_LATE and self._gave_up(kind):
             kind, detail = EndKind.RESOURCES, ended_while_suspended(unnoticed)
-        elif (expired := self._expired_before(at, unsure)) is not None:
+        elif (expired := self._expired_before(at, unsure, unnoticed)) is not None:
             self._settle(expired)
             return
         self._settle(Ending(kind, self.clock.since(at), detail, extra=extra, uncertainty=unsure))
@@ -233,13 +233,20 @@ class Exchange:
         unsure = sock.spread if amid else sock.uncertainty
         return unsure, sock.read_late + unsure
 
-    def _expired_before(self, at: float, unsure: float) -> Ending | None:
-        """Return the ending by a deadline that had certainly passed when the peer ended: a late loop sees both."""
+    def _expired_before(self, at: float, unsure: float, unnoticed: float) -> Ending | None:
+        """Return another ending if a deadline passed before the peer ended: a late loop sees both.
+
+        That is our own fault if it is not certain that it passed before, and the end was not noticed for too long.
+        """
         sock, (deadline, when) = self.attempts.current, self.recorder.deadline(self.request.timeouts)
-        of_the_peer = sock is not None and at in {sock.fin_at, sock.reset_at, sock.read_at}
-        if not of_the_peer or self.clock.since(at) - unsure <= when:
+        ended = self.clock.since(at)
+        if sock is None or at not in {sock.fin_at, sock.reset_at, sock.read_at} or ended <= when:
             return None
-        return expiry(deadline, when, self.clock.now() - when, self.request.timeouts, self.attempts)
+        if ended - unsure > when:
+            return expiry(deadline, when, self.clock.now() - when, self.request.timeouts, self.attempts)
+        if unnoticed <= TOO_LATE or deadline is Deadline.DRAIN:
+            return None
+        return Ending(EndKind.RESOURCES, ended, ended_while_suspended(unnoticed), uncertainty=unsure)
 
     def _gave_up(self, kind: EndKind) -> bool:
         """Whether the peer ended the connection before the protocol's end; a close alone may be how a body ends."""

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from monitor.record.from_observation import event_of
 from monitor.settings import Limits
 from monitor.stream.endings import Deadline, EndKind, Mark
 from monitor.stream.statistics import uncertainties
-from tests.conftest import WITHIN, Ask, MakeProber, only, target
+from tests.conftest import PATIENT, WITHIN, Ask, MakeProber, only, target
 from tests.http import h2_parts
 from tests.http.h2_parts import agreeing, answer, in_http2
 from tests.http.parts import CLOSED, HI, OK, STOP, CertificateAuthority, unchecked, unsent
@@ -425,10 +426,36 @@ async def test_the_end_of_the_connection_counts_as_a_read() -> None:
     one.attempts.close()
 
 
+async def test_an_end_of_tls_that_is_read_after_a_deadline(
+    ask: Ask, ca: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An end that came before a deadline and is read after it counts, though TLS passes it on turns later."""
+    turns, recv_into = iter(reversed(range(50))), TimestampedSocket.recv_into
+
+    def late(sock: TimestampedSocket, buffer: bytearray) -> int:
+        left = next(turns, None) if server.requests else None
+        if left is None:
+            return recv_into(sock, buffer)
+        while not left and time.monotonic() < (sock.last_sent_at or 0.0) + 0.2:  # the loop is held up
+            continue
+        raise BlockingIOError  # the peer, in the same loop, goes on to its end
+
+    monkeypatch.setattr(TimestampedSocket, "recv_into", late)
+    async with peer((Fin(),), ssl=ca.server()) as server:
+        more: dict[str, Any] = {"tls": ca.trusted, "timeouts": replace(PATIENT, headers=0.1)}
+        observation = await ask(**unchecked(f"{server.url}/", **more))
+    assert verdict(observation) == "no_response/closed"
+
+
 @pytest.mark.parametrize(
     ("after", "unsure", "wanted"),
-    [(-0.1, 0.0, EndKind.INCOMPLETE), (0.1, 0.2, EndKind.INCOMPLETE), (0.2, 0.1, EndKind.DEADLINE)],
-    ids=["before it", "at an unknown time", "after it"],
+    [
+        (-0.1, 0.0, EndKind.COMPLETE),
+        (0.1, 0.2, EndKind.COMPLETE),
+        (0.2, 0.1, EndKind.DEADLINE),
+        (0.2, 9.5, EndKind.RESOURCES),
+    ],
+    ids=["before it", "at an unknown time", "after it", "while the process was frozen"],
 )
 async def test_an_end_after_a_deadline(after: float, unsure: float, wanted: EndKind) -> None:
     """If a late loop sees a deadline and the peer's end together, what came first counts."""
@@ -437,7 +464,7 @@ async def test_an_end_after_a_deadline(after: float, unsure: float, wanted: EndK
     with TimestampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0) as sock:
         one.attempts.sockets.append(sock)
         sock.fin_at, sock.end_uncertainty = one.clock.zero + one.request.timeouts.connect + after, unsure
-        one.end(EndKind.INCOMPLETE, sock.fin_at)
+        one.end(EndKind.COMPLETE, sock.fin_at)
     assert (await one.ended).kind is wanted
     one.attempts.close()
 
