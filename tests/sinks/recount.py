@@ -16,7 +16,7 @@ ALL = 1_000_000
 
 
 def events_in(path: Path) -> dict[str, ProbeEvent]:
-    """Return all probes of a file by their ids, in the order in which they were written."""
+    """Return all probes of a file by their ids, in the order in which they began: a target has one at a time."""
     return {event["probe_id"]: read(event) for event in reversed(newest(path, ALL))}
 
 
