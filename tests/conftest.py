@@ -60,7 +60,9 @@ _TURNS = 2000
 """Turns of the loop within which aborted transports have their last callbacks."""
 
 
-_SHARED = frozenset({"alerts", "browser", "comparison", "kubernetes", "machine", "proxies", "real", "soak", "systemd"})
+_SHARED = frozenset(
+    {"alerts", "browser", "comparison", "kubernetes", "machine", "proxies", "real", "soak", "stopped", "systemd"}
+)
 """Directories whose tests share programs that are started once: one worker runs them all."""
 _LEFT_OUT = pytest.StashKey[int]()
 _PROGRAMS = frozenset({"promtool", "vmalert"})
