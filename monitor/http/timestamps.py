@@ -65,6 +65,8 @@ class PollTrackingSelector(selectors.DefaultSelector):
         self.quiet_at = time.monotonic_ns()
         """A time in monotonic ns at which none of the data reported now was waiting."""
         self._looked = self.quiet_at
+        self._certain = self._certainly_looked = self.quiet_at
+        """The same times, if how long a wait lasted is not considered."""
         self.suspended = _suspended()
         """Seconds that the machine was suspended since boot; CLOCK_MONOTONIC does not count them."""
         self._account = _open_account()
@@ -78,11 +80,13 @@ class PollTrackingSelector(selectors.DefaultSelector):
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             self.quiet_at, self._looked = self._looked, entered
+            self._certain, self._certainly_looked = self._certainly_looked, entered
             return ready
         timeout = _LONGEST_POLL if timeout is None else min(timeout, _LONGEST_POLL)
         sleeps = _sleeps()
         ready = super().select(timeout)
         self.quiet_at = self._looked = self._woken(entered, timeout, sleeps)
+        self._certain = self._certainly_looked = min(entered, self.quiet_at)
         return ready
 
     def close(self) -> None:
@@ -95,6 +99,16 @@ class PollTrackingSelector(selectors.DefaultSelector):
     def lateness(self) -> float:
         """Return how many seconds ago an event that is noticed now may have happened."""
         return max(time.monotonic_ns() - self.quiet_at, 0) / _BILLION
+
+    def quiet_before(self, arrived: int) -> int:
+        """Return `quiet_at`, corrected if data arrived before it: then the wait has not ended with its one sleep.
+
+        What came after the first poll ends the wait at once, and the thread sleeps while it is stopped or waits for
+        the interpreter.
+        """
+        if arrived < self.quiet_at - _SKEW_NS:
+            self.quiet_at = self._certain
+        return self.quiet_at
 
     def _woken(self, entered: int, timeout: float, sleeps: int | None) -> int:
         """Return a time before which nothing ended the wait: it was noticed late by the time in the run queue.
@@ -447,11 +461,11 @@ class TimestampedSocket(socket.socket):
             self.end_uncertainty = self._since_it_may_have_ended()
             return
         before, selector = self._read_before, self._poll_selector
-        quiet = before if selector is None else max(before, selector.quiet_at)
-        if self._more:  # the data that a full read left arrived before it
-            quiet = self._quiet
         arrived = _arrival(ancillary, now, wall, before)
         at = now if arrived is None else arrived
+        quiet = before if selector is None else max(before, selector.quiet_before(at))
+        if self._more:  # the data that a full read left arrived before it
+            quiet = self._quiet
         self.received += count
         self.read_at, self.read_late = at / _BILLION, (now - at) / _BILLION
         self._last_after = quiet if arrived is None else arrived

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import resource
 import select
 import selectors
 import signal
@@ -221,6 +222,29 @@ def test_the_loops_last_look_bounds_a_read() -> None:
         assert clock.select(WITHIN)
         sock.recv(9)
         assert sock.read_at - sock.spread >= looked
+    clock.close()
+
+
+def test_data_that_came_before_a_stop_in_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes after the first poll ends the wait without a sleep: the one sleep is that of a stopped thread."""
+    clock, sent = PollTrackingSelector(), list[float]()
+    sock, peer = connected(clock)
+
+    def stopped(_thread: int) -> SimpleNamespace:
+        if sent:
+            return SimpleNamespace(ru_nvcsw=1)
+        for data in (b"a", b"b"):
+            peer.send(data)
+            sent.append(time.monotonic())
+            wait_until(sent[-1] + 5e-3)
+        return SimpleNamespace(ru_nvcsw=0)
+
+    monkeypatch.setattr(resource, "getrusage", stopped)
+    with sock, peer:
+        clock.register(sock, selectors.EVENT_READ)
+        assert clock.select(WITHIN)
+        assert sock.recv(9) == b"ab"
+        assert sock.read_at - sock.spread <= sent[0]
     clock.close()
 
 
