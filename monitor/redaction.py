@@ -363,8 +363,8 @@ _DECODERS: dict[str, Callable[[str], Decoded]] = {
 # -- encoded bytes -----------------------------------------------------------------------------------------------------
 
 
-def _from_base64(text: str) -> Iterator[bytes]:
-    """Yield the bytes that all lines encode and those that each does, for each character that may be the first."""
+def _from_base(text: str) -> Iterator[bytes]:
+    """Yield what base64 or base32 encodes in all lines and in each long one, from each character that may be first."""
     lines = text.translate(_FOLDED_64).rstrip("=").split()
     for characters in ("".join(lines), *(lines[:-1] and (line for line in lines if len(line) >= _SHORTEST_64))):
         for first in range(4):
@@ -397,7 +397,7 @@ def _from_decimals(text: str) -> Iterator[bytes]:
 
 
 _RUNS = (
-    (re.compile(r"(?:(?:[A-Za-z0-9+/_-]{32,}\r?\n[ \t]*)+[A-Za-z0-9+/_-]+|[A-Za-z0-9+/_-]{12,})={0,6}"), _from_base64),
+    (re.compile(r"(?:(?:[A-Za-z0-9+/_-]{32,}\r?\n[ \t]*)+[A-Za-z0-9+/_-]+|[A-Za-z0-9+/_-]{12,})={0,6}"), _from_base),
     (re.compile(rf"{_BYTES}(?:[^\r\n]{{0,80}}(?:\r?\n[ \t]*(?:0x)?{_DUMPED})+)?"), _from_hexadecimal),
     (re.compile(r"(?<![0-9])[0-9]{1,3}(?:[\s,;]{1,20}[0-9]{1,3}){3,}"), _from_decimals),
 )

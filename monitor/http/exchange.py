@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import aiohttp
 
@@ -15,6 +16,7 @@ from monitor.http.h2_protocol import REQUIRES_HTTP_1, not_possible
 from monitor.http.in_flight import StreamMemory
 from monitor.http.request import ExchangeInfo, Feed, HttpRequest
 from monitor.http.session import send
+from monitor.http.timestamps import TimestampedSocket
 from monitor.settings import Limits
 from monitor.stream.endings import BodyFraming, Deadline, Ending, EndKind, Head, Mark
 from monitor.stream.recorder import Recorder
@@ -110,13 +112,11 @@ class Exchange:
             return Ending(EndKind.ABORTED, self.clock.now(), abort_reason(error))
         kind, detail = translate(error, self.request, self.attempts)
         at, unsure, unnoticed = self._noticed()
-        if unnoticed > TOO_LATE and kind in _GAVE_UP:
-            kind, detail = EndKind.RESOURCES, ended_while_suspended(unnoticed)
-        elif (expired := self._expired_before(at, unsure, unnoticed)) is not None:
-            return expired
-        elif kind is EndKind.RESET:  # also if that came before asyncio checked its connect
+        ending = Ending(kind, self.clock.since(at), detail, uncertainty=unsure)
+        ending = self._judged_late(ending, at, unnoticed, gave_up=kind in _GAVE_UP)
+        if ending.kind is EndKind.RESET:  # also if that came before asyncio checked its connect
             self.recorder.connected = True
-        return Ending(kind, self.clock.since(at), detail, uncertainty=unsure)
+        return ending
 
     def _noticed(self) -> tuple[float, float, float]:
         """Return when an attempt without a response ended, its uncertainty, and for how long it was not noticed."""
@@ -212,12 +212,8 @@ class Exchange:
             self._settle(self._declined)
             return
         unsure, unnoticed = self._lateness(at, amid=amid)
-        if unnoticed > TOO_LATE and self._gave_up(kind):
-            kind, detail = EndKind.RESOURCES, ended_while_suspended(unnoticed)
-        elif (expired := self._expired_before(at, unsure, unnoticed)) is not None:
-            self._settle(expired)
-            return
-        self._settle(Ending(kind, self.clock.since(at), detail, extra=extra, uncertainty=unsure))
+        ending = Ending(kind, self.clock.since(at), detail, extra=extra, uncertainty=unsure)
+        self._settle(self._judged_late(ending, at, unnoticed, gave_up=self._gave_up(kind)))
 
     def _lateness(self, at: float, *, amid: bool = False) -> tuple[float, float]:
         """Return by how much the end noted at `at` may have come earlier, and for how long it was not noticed.
@@ -225,28 +221,35 @@ class Exchange:
         One that came with bytes, such as the end of TLS or a frame of HTTP/2, has their time; if they are not the last
         ones of the read (`amid`), that is less certain.
         """
-        sock = self.attempts.current
-        if sock is None or at not in {sock.fin_at, sock.reset_at, sock.read_at}:
+        sock = self._noted_by(at)
+        if sock is None:
             return 0.0, 0.0
         if at != sock.read_at:
             return sock.end_uncertainty, sock.end_uncertainty
         unsure = sock.spread if amid else sock.uncertainty
         return unsure, sock.read_late + unsure
 
-    def _expired_before(self, at: float, unsure: float, unnoticed: float) -> Ending | None:
-        """Return another ending if a deadline passed before the peer ended: a late loop sees both.
+    def _noted_by(self, at: float) -> TimestampedSocket | None:
+        """Return the socket if it read bytes or the peer's end at `at`; other ends are the monitor's own."""
+        sock = self.attempts.current
+        return sock if sock is not None and at in {sock.fin_at, sock.reset_at, sock.read_at} else None
 
-        That is our own fault if it is not certain that it passed before, and the end was not noticed for too long.
+    def _judged_late(self, ending: Ending, at: float, unnoticed: float, *, gave_up: bool) -> Ending:
+        """Return the ending that counts if an end at `at` was not noticed for so many seconds.
+
+        A late loop sees an end and a deadline together. If the deadline certainly passed before the end, it counts. If
+        that is not certain, or the peer gave up, an end that was not noticed for too long is our own fault.
         """
-        sock, (deadline, when) = self.attempts.current, self.recorder.deadline(self.request.timeouts)
-        ended = self.clock.since(at)
-        if sock is None or at not in {sock.fin_at, sock.reset_at, sock.read_at} or ended <= when:
-            return None
-        if ended - unsure > when:
-            return expiry(deadline, when, self.clock.now() - when, self.request.timeouts, self.attempts)
-        if unnoticed <= TOO_LATE or deadline is Deadline.DRAIN:
-            return None
-        return Ending(EndKind.RESOURCES, ended, ended_while_suspended(unnoticed), uncertainty=unsure)
+        too_late = unnoticed > TOO_LATE
+        if not (too_late and gave_up):
+            deadline, when = self.recorder.deadline(self.request.timeouts)
+            if self._noted_by(at) is None or ending.at <= when:
+                return ending
+            if ending.at - ending.uncertainty > when:
+                return expiry(deadline, when, self.clock.now() - when, self.request.timeouts, self.attempts)
+            if not too_late or deadline is Deadline.DRAIN:
+                return ending
+        return replace(ending, kind=EndKind.RESOURCES, detail=ended_while_suspended(unnoticed))
 
     def _gave_up(self, kind: EndKind) -> bool:
         """Whether the peer ended the connection before the protocol's end; a close alone may be how a body ends."""
